@@ -1,0 +1,204 @@
+//! Outstanding blocks: hash tables of fixed buckets, one table per extent of the region.
+//!
+//! An extent is an array of [`Bucket`]s. A block stands in the bucket that [`home`] names, in one of the extents; it never
+//! moves. A writer fills the newest extent that has room in the block's bucket, and adds an extent when none has. A
+//! reader looks at every slot of every extent and takes those that are [`State::Live`].
+//!
+//! # Key
+//!
+//! ```text
+//!  63    61 60      58 57     53 52                      0
+//! | state  | epoch    | rate    | address / 8             |
+//! ```
+//!
+//! Bit 52 of the address part is set for things that are no memory (file descriptors, threads).
+//!
+//! # Payload
+//!
+//! ```text
+//! word 0: | thread, 16 bits | reserved, 3 | inherited, 1 | size in bytes, 44 |
+//! word 1: | site, 28 bits | birth in birth units, 36 |
+//! ```
+
+use crate::record::records;
+use core::sync::atomic::AtomicU64;
+
+/// Slots of a bucket.
+pub const BUCKET_SLOTS: usize = 8;
+
+/// Eight slots: a cache line of keys, and their payloads.
+#[repr(C)]
+pub struct Bucket {
+    /// The keys.
+    pub keys: [AtomicU64; BUCKET_SLOTS],
+    /// The payload of each key: two words.
+    pub payload: [[AtomicU64; 2]; BUCKET_SLOTS],
+}
+records!(Bucket = 192 bytes);
+
+/// State of a slot, the top three bits of its key.
+#[repr(u64)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Never used.
+    Empty = 0,
+    /// Being filled.
+    Busy = 1,
+    /// An outstanding block.
+    Live = 2,
+    /// Freed; the slot may be taken again.
+    Dead = 3,
+    /// Freed while a snapshot was taken: dead for the program, alive for the snapshot.
+    Held = 4,
+}
+
+const ADDRESS_BITS: u32 = 53;
+const ADDRESS_MASK: u64 = (1 << ADDRESS_BITS) - 1;
+const RATE_SHIFT: u32 = 53;
+const EPOCH_SHIFT: u32 = 58;
+const STATE_SHIFT: u32 = 61;
+
+/// Largest size that an entry can say, bytes (16 TiB).
+pub const MAX_SIZE: u64 = (1 << 44) - 1;
+/// Sites that entries can name.
+pub const MAX_SITES: u32 = 1 << 28;
+const BIRTH_BITS: u32 = 36;
+/// Latest birth that an entry can say, in birth units.
+pub const MAX_BIRTH: u64 = (1 << BIRTH_BITS) - 1;
+/// Set in payload word 0 of a block that a forked child has from its parent.
+const INHERITED: u64 = 1 << 44;
+
+/// The key of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(pub u64);
+
+impl Key {
+    /// The key of a live block. `None` for an address that no block can have (not a multiple of 8, or beyond 56 bits).
+    pub const fn live(address: u64, epoch: u64, rate: u64) -> Option<Key> {
+        if address & 7 != 0 || address >> 55 != 0 {
+            return None;
+        }
+        let key = (State::Live as u64) << STATE_SHIFT
+            | (epoch & 7) << EPOCH_SHIFT
+            | (rate & 31) << RATE_SHIFT
+            | address >> 3;
+        Some(Key(key))
+    }
+
+    /// The same key in another state.
+    pub const fn with_state(self, state: State) -> Key {
+        Key(self.0 & !(7 << STATE_SHIFT) | (state as u64) << STATE_SHIFT)
+    }
+
+    /// The key's state; `None` for a value of a newer version.
+    pub const fn state(self) -> Option<State> {
+        match self.0 >> STATE_SHIFT {
+            0 => Some(State::Empty),
+            1 => Some(State::Busy),
+            2 => Some(State::Live),
+            3 => Some(State::Dead),
+            4 => Some(State::Held),
+            _ => None,
+        }
+    }
+
+    /// The block's address.
+    pub const fn address(self) -> u64 {
+        (self.0 & ADDRESS_MASK) << 3
+    }
+
+    /// Index into [`crate::Header::rates`].
+    pub const fn rate(self) -> usize {
+        (self.0 >> RATE_SHIFT & 31) as usize
+    }
+
+    /// The snapshot epoch the block was born in, modulo 8.
+    pub const fn epoch(self) -> u64 {
+        self.0 >> EPOCH_SHIFT & 7
+    }
+
+    /// Whether this is the key of a live block at `address`, whatever its epoch and rate.
+    pub const fn is_live_at(self, address: u64) -> bool {
+        const IGNORED: u64 = 7 << EPOCH_SHIFT | 31 << RATE_SHIFT;
+        self.0 & !IGNORED == (State::Live as u64) << STATE_SHIFT | address >> 3
+    }
+}
+
+/// What an entry says about its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// Index of the site.
+    pub site: u32,
+    /// Bytes asked for, at most [`MAX_SIZE`].
+    pub size: u64,
+    /// Index of the thread that allocated it, or [`crate::threads::THREAD_OVERFLOW`].
+    pub thread: u16,
+    /// Birth, in units of 2^`birth_shift` ticks, at most [`MAX_BIRTH`].
+    pub birth: u64,
+    /// Whether a forked child has it from its parent.
+    pub inherited: bool,
+}
+
+impl Payload {
+    /// The two words of an entry.
+    pub const fn pack(self) -> [u64; 2] {
+        let size = if self.size > MAX_SIZE { MAX_SIZE } else { self.size };
+        let birth = if self.birth > MAX_BIRTH { MAX_BIRTH } else { self.birth };
+        let inherited = if self.inherited { INHERITED } else { 0 };
+        [(self.thread as u64) << 48 | inherited | size, (self.site as u64) << BIRTH_BITS | birth]
+    }
+
+    /// What two words of an entry say.
+    pub const fn unpack(words: [u64; 2]) -> Payload {
+        Payload {
+            site: (words[1] >> BIRTH_BITS) as u32,
+            size: words[0] & MAX_SIZE,
+            thread: (words[0] >> 48) as u16,
+            birth: words[1] & MAX_BIRTH,
+            inherited: words[0] & INHERITED != 0,
+        }
+    }
+}
+
+/// A well-mixed 64-bit hash of an address (the finalizer of SplitMix64, Steele et al., OOPSLA 2014, shortened to one round).
+pub const fn hash(address: u64) -> u64 {
+    let mixed = (address >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
+}
+
+/// The bucket of a hash in a table of `buckets` buckets, and the slot to look at first.
+pub const fn home(hash: u64, buckets: u64) -> (u64, usize) {
+    let bucket = ((hash & 0xffff_ffff) * buckets) >> 32;
+    (bucket, (hash >> 61) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_says_what_it_was_made_of() {
+        let key = Key::live(0x7fff_1234_5678, 5, 17).unwrap();
+        assert_eq!((key.address(), key.epoch(), key.rate()), (0x7fff_1234_5678, 5, 17));
+        assert!(key.is_live_at(0x7fff_1234_5678));
+        assert!(!key.is_live_at(0x7fff_1234_5680));
+        let dead = key.with_state(State::Dead);
+        assert_eq!((dead.state(), dead.address()), (Some(State::Dead), 0x7fff_1234_5678));
+        assert!(!dead.is_live_at(0x7fff_1234_5678));
+        assert_eq!(Key::live(0x1001, 0, 0), None, "no allocator hands out odd addresses");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_payload_survives_packing(site in 0..MAX_SITES, size in 0..=MAX_SIZE, thread: u16, birth in 0..=MAX_BIRTH, inherited: bool) {
+            let payload = Payload { site, size, thread, birth, inherited };
+            proptest::prop_assert_eq!(Payload::unpack(payload.pack()), payload);
+        }
+
+        #[test]
+        fn homes_lie_inside_the_table(address: u64, buckets in 1u64..1 << 31) {
+            let (bucket, slot) = home(hash(address), buckets);
+            proptest::prop_assert!(bucket < buckets && slot < BUCKET_SLOTS);
+        }
+    }
+}
