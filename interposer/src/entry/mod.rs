@@ -1,0 +1,9 @@
+//! The exported C symbols, and nothing else: each finds out what the caller wants, lets the real function do it, and says what
+//! is to be recorded.
+
+pub mod cxx;
+pub mod loader;
+pub mod malloc;
+pub mod mmap;
+pub mod process;
+pub mod threads;

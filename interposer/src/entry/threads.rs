@@ -1,0 +1,17 @@
+//! Threads get names.
+
+use crate::entry::malloc::real;
+use crate::next::Next;
+use crate::thread;
+use core::ffi::{c_char, c_int};
+
+static PTHREAD_SETNAME_NP: Next = Next::new(c"pthread_setname_np");
+
+/// `pthread_setname_np(3)`
+#[unsafe(no_mangle)]
+pub extern "C" fn pthread_setname_np(who: libc::pthread_t, name: *const c_char) -> c_int {
+    let result =
+        real!(PTHREAD_SETNAME_NP: fn(libc::pthread_t, *const c_char) -> c_int, (who, name), libc::ENOSYS);
+    thread::renamed();
+    result
+}

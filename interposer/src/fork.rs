@@ -1,0 +1,185 @@
+//! Children: noticing a fork, and giving the child a file of its own.
+//!
+//! A page that the kernel wipes in every forked child (`MADV_WIPEONFORK`) tells parent and child apart with one load,
+//! however the fork was made. A child gets its file at its first event; until then it has stored nothing, and a child that
+//! only executes another program pays nothing. A `vfork` child shares the parent's memory: its events are its parent's.
+
+use crate::options;
+use crate::record::{live, mappings, modules, ring, sites, stacks, strings};
+use crate::{clock, file, output, runtime, sys, thread};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use libleak_format::header::{Attach, Fallback, Inherited};
+use libleak_format::region::{Region, RegionKind, descriptor_offset};
+
+const PAGE: usize = 4096;
+/// `MADV_WIPEONFORK`, Linux 4.14.
+const MADV_WIPEONFORK: i32 = 18;
+
+/// The word that is 1 in the process that set it up and 0 in its forked children.
+static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
+/// When the last fork was about to happen, ticks.
+static FORKED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// Sets up the mark. Without it nothing can be recorded, lest a child write into its parent's file.
+pub fn set_up() -> bool {
+    let Some(page) = sys::map_private(PAGE) else { return false };
+    if sys::advise(page, PAGE, MADV_WIPEONFORK).is_err() {
+        return false;
+    }
+    MARK.store(page.cast(), Release);
+    mark();
+    true
+}
+
+fn mark() {
+    // SAFETY: the page lives for good.
+    if let Some(mark) = unsafe { MARK.load(Relaxed).as_ref() } {
+        mark.store(1, Release);
+    }
+}
+
+/// Whether this is a forked child that has not begun a file of its own.
+#[inline]
+pub fn is_child() -> bool {
+    // SAFETY: null or the page, which lives for good.
+    unsafe { MARK.load(Relaxed).as_ref() }.is_some_and(|mark| mark.load(Relaxed) == 0)
+}
+
+/// A fork is about to happen in this process.
+pub fn prepare() {
+    FORKED_AT.store(clock::now(), Relaxed);
+}
+
+/// Begins the child's own trace, at its first event. False if it is not to have one.
+#[cold]
+pub fn begin_child() -> bool {
+    let follow = options::get().follow;
+    if !follow.forks() || !copy() {
+        runtime::stop();
+        mark();
+        return false;
+    }
+    mark();
+    true
+}
+
+/// Regions that the child takes over: what inherited blocks refer to, and the blocks.
+const COPIED: [RegionKind; 5] =
+    [RegionKind::Strings, RegionKind::Modules, RegionKind::Stacks, RegionKind::Sites, RegionKind::Live];
+
+/// Makes the child's file and puts it in the place of the parent's mapping, at the same addresses.
+fn copy() -> bool {
+    // As long as nobody has touched the private counters, they say what the parent held at the fork.
+    let held = thread::blocks_of_all();
+    let now = clock::now();
+    let forked = match FORKED_AT.load(Relaxed) {
+        0 => now,
+        at => at,
+    };
+    let Some(created) = output::create() else { return false };
+    // SAFETY: the parent's file is mapped; it is read only.
+    let parent = unsafe { file::header() };
+    let base = core::ptr::from_ref(parent).cast::<u8>();
+    let header = created.file.header();
+    let end = parent.granted.load(Acquire) & !libleak_format::header::SEALED;
+    if !copy_regions(&created, base, end) {
+        return false;
+    }
+    header.granted.store(end, Relaxed);
+    header.fallbacks.store(
+        parent.fallbacks.load(Relaxed) & !(Fallback::FOLDER | Fallback::FILE_SYSTEM) | created.fallbacks,
+        Relaxed,
+    );
+    let ring_limit = parent.ring_limit.load(Relaxed);
+    header.ring_limit.store(ring_limit, Relaxed);
+    header.allocator.store(parent.allocator.load(Relaxed), Relaxed);
+    header.attach.store(parent.attach.load(Relaxed) | Attach::FORKED, Relaxed);
+    for (rate, parents) in header.rates.iter().zip(&parent.rates) {
+        rate.store(parents.load(Relaxed), Relaxed);
+    }
+    // The child's clock goes on from the parent's: births of inherited blocks keep their meaning.
+    clock::resume(&header.clock, &parent.clock);
+    // SAFETY: a forked child has one thread, and it is here.
+    if unsafe { created.file.adopt(created.path()) }.is_err() {
+        return false;
+    }
+    for region in [&strings::REGION, &modules::REGION, &stacks::REGION, &sites::SITES] {
+        region.adopt();
+    }
+    live::adopt();
+    sites::TALLIES.open(0);
+    sites::LIFETIMES.open(0);
+    ring::open(ring_limit);
+    thread::THREADS.open(0);
+    thread::SLOTS.open(0);
+    modules::reset();
+    mappings::reset();
+    thread::reset();
+    let inherited = inherit(clock::birth_units(forked));
+    let complete = inherited == held;
+    let word = if complete { Inherited::COMPLETE } else { Inherited::INCOMPLETE };
+    header.inherited.store(word, Relaxed);
+    let mut buffer = [0; 4096];
+    output::describe(header, runtime::executable(&mut buffer));
+    file::publish();
+    true
+}
+
+fn copy_regions(created: &output::Created, base: *const u8, end: u64) -> bool {
+    // Everything granted becomes accessible; only what is copied gets pages.
+    if sys::allow_access(created.file.mapping(), end as usize).is_err() {
+        return false;
+    }
+    for kind in COPIED {
+        let offset = descriptor_offset(kind as usize) as usize;
+        // SAFETY: both files are mapped, the directory lies in their first pages.
+        let (from, to) = unsafe { (&*base.add(offset).cast::<Region>(), created.file.mapping().add(offset)) };
+        for extent in from.extents() {
+            if created.file.secure(&created.fd, extent.offset, extent.length).is_err() {
+                return false;
+            }
+            // SAFETY: granted in the parent's file, secured in ours. The parent may be storing: entries are atomics, and
+            // half-done ones are dropped later.
+            unsafe {
+                let source = base.add(extent.offset as usize);
+                let target = created.file.mapping().add(extent.offset as usize);
+                core::ptr::copy_nonoverlapping(source, target, extent.length as usize);
+            }
+        }
+        // SAFETY: one descriptor.
+        unsafe { core::ptr::copy_nonoverlapping(base.add(offset), to, size_of::<Region>()) };
+    }
+    true
+}
+
+/// Marks the copied blocks as inherited, drops those that the parent took after the fork, and resets what sites count.
+/// Returns how many blocks there are.
+fn inherit(forked: u64) -> u64 {
+    for id in 0..sites::SITES.count() {
+        let site = sites::get(id as u32);
+        site.live_bytes.store(0, Relaxed);
+        site.peak_bytes.store(0, Relaxed);
+        site.inherited_blocks.store(0, Relaxed);
+    }
+    let (mut blocks, mut bytes) = (0, 0);
+    live::rewrite(|_, payload| {
+        if payload.birth > forked {
+            return None;
+        }
+        let site = sites::get(payload.site);
+        sites::add(&site.inherited_blocks, 1);
+        let level = site.live_bytes.load(Relaxed) + payload.size as i64;
+        site.live_bytes.store(level, Relaxed);
+        site.peak_bytes.store(level as u64, Relaxed);
+        blocks += 1;
+        if sites::origin(payload.site) != libleak_format::Origin::Mmap {
+            bytes += payload.size as i64;
+        }
+        Some(libleak_format::live::Payload { inherited: true, thread: 0, ..payload })
+    });
+    // SAFETY: adopted just now.
+    let header = unsafe { file::header() };
+    header.live_bytes.store(bytes, Relaxed);
+    header.peak_bytes.store(bytes as u64, Relaxed);
+    blocks
+}

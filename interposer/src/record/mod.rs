@@ -1,0 +1,197 @@
+//! Recording: what is stored for an allocation, a free and a realloc, and in which order.
+//!
+//! A free is recorded before the block goes back, an allocation after the block is there, so that no other thread can
+//! get an address between the act and its record.
+
+pub mod index;
+pub mod live;
+pub mod mappings;
+pub mod modules;
+pub mod ring;
+pub mod sites;
+pub mod stacks;
+pub mod strings;
+
+use crate::capture::registers::Registers;
+use crate::capture::walk::{self, End};
+use crate::thread::State;
+use crate::{clock, file, runtime};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering::*};
+use libleak_format::Origin;
+use libleak_format::events::Event;
+use libleak_format::header::Lost;
+use libleak_format::live::{Key, MAX_SIZE, Payload};
+use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE, ROOT_TRUNCATED};
+
+/// Counts something that was lost.
+#[cold]
+pub fn lose(counter: impl FnOnce(&Lost) -> &AtomicU64) {
+    if let Some(header) = file::header_if_any() {
+        counter(&header.lost).fetch_add(1, Relaxed);
+    }
+}
+
+/// Opens all regions of a new file.
+pub fn open(ring_limit: u64) {
+    strings::open();
+    modules::open();
+    stacks::open();
+    live::open();
+    sites::SITES.open(0);
+    sites::TALLIES.open(0);
+    sites::LIFETIMES.open(0);
+    ring::open(ring_limit);
+}
+
+/// The stack that `registers` stand on. `None` if the file is full.
+#[inline]
+fn stack(state: &mut State, registers: &Registers) -> Option<u32> {
+    let mut memory = state.stack.memory(registers.sp);
+    let mut frames = walk::Frames { room: state.frames.now, length: 0, own: runtime::own_code() };
+    let end = walk::walk(registers, &mut memory, &mut state.context, &mut frames);
+    let length = frames.length;
+    let root = match end {
+        End::Complete => ROOT,
+        End::Truncated => ROOT_TRUNCATED,
+        End::Incomplete => ROOT_INCOMPLETE,
+    };
+    let frames = &mut state.frames;
+    // Outer frames that are those of the stack before keep their nodes.
+    let (now, before) = (&frames.now[..length], &frames.before[..frames.length]);
+    let common = if root == frames.root {
+        now.iter().rev().zip(before.iter().rev()).take_while(|(now, before)| now == before).count()
+    } else {
+        0
+    };
+    let mut node = if common > 0 { frames.nodes[common - 1] } else { root };
+    frames.length = 0;
+    for (frame, place) in now.iter().rev().zip(frames.nodes.iter_mut()).skip(common) {
+        node = stacks::child(node, *frame)?;
+        *place = node;
+    }
+    core::mem::swap(&mut frames.now, &mut frames.before);
+    (frames.length, frames.root) = (length, root);
+    Some(node)
+}
+
+/// The site of an allocation by `origin` on the stack that `registers` stand on.
+#[inline]
+fn site(state: &mut State, registers: &Registers, origin: Origin) -> Option<u32> {
+    let stack = stack(state, registers)?;
+    let is_new = Cell::new(false);
+    let site = sites::site(stack, origin, &is_new)?;
+    if is_new.get() {
+        match state.frames.root {
+            ROOT_TRUNCATED => lose(|lost| &lost.truncated_stacks),
+            ROOT_INCOMPLETE => lose(|lost| &lost.incomplete_stacks),
+            _ => {}
+        }
+    }
+    Some(site)
+}
+
+/// Records a block that was just given out.
+#[inline]
+pub fn allocation(state: &mut State, registers: &Registers, address: u64, size: u64, origin: Origin) {
+    let ticks = state.read_clock();
+    let Some(site) = site(state, registers, origin) else { return lose(|lost| &lost.dropped_events) };
+    let payload =
+        Payload { site, size, thread: state.thread, birth: clock::birth_units(ticks), inherited: false };
+    enter(state, address, payload, origin);
+    state.cursor.write(Event::Allocation { address, size, site }, ticks, state.thread as u32);
+}
+
+/// Enters a block into the live table and counts it.
+#[inline]
+pub fn enter(state: &mut State, address: u64, payload: Payload, origin: Origin) {
+    let Some(tally) = state.tallies.tally(payload.site, state.slot_index) else {
+        return lose(|lost| &lost.dropped_events);
+    };
+    sites::allocated(tally, payload.size);
+    if payload.size > MAX_SIZE {
+        lose(|lost| &lost.oversized_blocks);
+    }
+    let entered = Key::live(address, 0, 0).is_some_and(|key| live::insert(key, payload.pack()));
+    if entered {
+        sites::add(&state.blocks, 1);
+        sites::level(payload.site, tally, state.slot, origin, payload.size as i64, state.ticks);
+    } else {
+        lose(|lost| &lost.untracked_blocks);
+    }
+}
+
+/// Counts a block that left the live table.
+#[inline]
+pub fn leave(state: &mut State, payload: Payload, ticks: u64) {
+    sites::add(&state.blocks, u64::MAX);
+    let Some(tally) = state.tallies.tally(payload.site, state.slot_index) else {
+        return lose(|lost| &lost.dropped_events);
+    };
+    let lifetime = clock::birth_units(ticks).saturating_sub(payload.birth);
+    sites::freed(tally, payload.size, lifetime);
+    let origin = sites::origin(payload.site);
+    sites::level(payload.site, tally, state.slot, origin, -(payload.size as i64), ticks);
+}
+
+/// Records that the block at `address` is about to be given back by the function at `caller`.
+#[inline]
+pub fn free(state: &mut State, address: u64, caller: usize) {
+    match live::remove(address, |_, _| {}) {
+        Some((_, payload)) => {
+            let ticks = state.recent_time();
+            leave(state, payload, ticks);
+            write_free(state, address, caller, ticks);
+        }
+        None => lose(|lost| &lost.unknown_frees),
+    }
+}
+
+fn write_free(state: &mut State, address: u64, caller: usize, ticks: u64) {
+    let caller = state.caller_node(caller);
+    state.cursor.write(Event::Free { address, caller }, ticks, state.thread as u32);
+}
+
+/// A block that `realloc` has taken out of the table.
+pub struct Moving(Option<(Key, Payload)>);
+
+/// Takes the block at `address` out before a realloc. Its entry stands in the slot meanwhile, so that it is not lost if
+/// the process is killed.
+#[inline]
+pub fn begin_move(state: &State, address: u64) -> Moving {
+    let slot = state.slot;
+    Moving(live::remove(address, |key, words| {
+        slot.moved[1].store(words[0], Relaxed);
+        slot.moved[2].store(words[1], Relaxed);
+        slot.moved[0].store(key.0, Release);
+    }))
+}
+
+/// The realloc failed: the old block is still there.
+pub fn undo_move(state: &State, moving: Moving) {
+    if let Some((key, payload)) = moving.0
+        && !live::insert(key, payload.pack())
+    {
+        lose(|lost| &lost.untracked_blocks);
+    }
+    state.slot.moved[0].store(0, Relaxed);
+}
+
+/// The realloc freed the old block; a new one, if there is any, is recorded as an allocation.
+#[inline]
+pub fn finish_move(state: &mut State, old: u64, moving: Moving) {
+    let ticks = state.recent_time();
+    match moving.0 {
+        Some((_, payload)) => {
+            leave(state, payload, ticks);
+            state.cursor.write(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
+        }
+        None => lose(|lost| &lost.unknown_frees),
+    }
+}
+
+/// The realloc is over.
+#[inline]
+pub fn end_move(state: &State) {
+    state.slot.moved[0].store(0, Relaxed);
+}

@@ -1,0 +1,130 @@
+//! The event ring: each thread fills a chunk of its own, then claims the next one.
+
+use crate::file::{self, Writer};
+use core::sync::atomic::{AtomicU64, Ordering::*, fence};
+use libleak_format::RegionKind;
+use libleak_format::events::{CHUNK_ROOM, CHUNK_SIZE, ChunkHeader, Context, Event, MAX_EVENT};
+
+/// The events region; a record is a chunk.
+pub static REGION: Writer = Writer::new(RegionKind::Events, CHUNK_SIZE, 4);
+/// Chunks claimed so far.
+static CLAIMED: AtomicU64 = AtomicU64::new(0);
+/// Chunks the ring has; shrinks to what there is when the disk is full.
+static CAPACITY: AtomicU64 = AtomicU64::new(0);
+/// Chunks of other threads that a claim passes over before it gives up.
+const PATIENCE: usize = 64;
+
+/// Opens the region for a ring of at most `limit` bytes.
+pub fn open(limit: u64) {
+    REGION.open(0);
+    CLAIMED.store(0, Relaxed);
+    CAPACITY.store((limit / CHUNK_SIZE as u64).min(u32::MAX as u64), Relaxed);
+}
+
+/// The chunk that a thread writes to.
+pub struct Cursor {
+    chunk: *mut u8,
+    used: usize,
+    events: u32,
+    context: Context,
+}
+
+impl Cursor {
+    /// A cursor without a chunk.
+    pub const fn new() -> Cursor {
+        Cursor { chunk: core::ptr::null_mut(), used: 0, events: 0, context: Context::new(0) }
+    }
+
+    /// Gives the chunk back, for another thread to overwrite in its turn.
+    pub fn close(&mut self) {
+        // SAFETY: a chunk that is not null was claimed by this cursor.
+        if let Some(header) = unsafe { self.chunk.cast::<ChunkHeader>().as_ref() } {
+            header.open.store(0, Release);
+        }
+        self.chunk = core::ptr::null_mut();
+    }
+
+    /// Appends an event.
+    #[inline]
+    pub fn write(&mut self, event: Event, ticks: u64, thread: u32) {
+        if (self.chunk.is_null() || self.used + MAX_EVENT > CHUNK_ROOM) && !self.next_chunk(ticks, thread) {
+            return;
+        }
+        let mut bytes = [0; MAX_EVENT];
+        let length = self.context.encode(event, ticks, &mut bytes);
+        // SAFETY: the chunk is this thread's, and has room for the longest event. Bytes beyond `used` are void until the
+        // release store below.
+        unsafe {
+            let header = &*self.chunk.cast::<ChunkHeader>();
+            let to = self.chunk.add(size_of::<ChunkHeader>() + self.used);
+            core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, length);
+            self.used += length;
+            self.events += 1;
+            header.events.store(self.events, Relaxed);
+            header.used.store(self.used as u32, Release);
+        }
+    }
+
+    #[cold]
+    fn next_chunk(&mut self, ticks: u64, thread: u32) -> bool {
+        self.close();
+        // SAFETY: the ring exists only in an adopted file.
+        let header = unsafe { file::header() };
+        crate::clock::anchor_if_due(&header.clock, ticks);
+        let claimed = claim(ticks, thread);
+        if claimed.is_null() {
+            if CAPACITY.load(Relaxed) > 0 {
+                header.lost.ring_misses.fetch_add(1, Relaxed);
+            }
+            return false;
+        }
+        *self = Cursor { chunk: claimed, used: 0, events: 0, context: Context::new(ticks) };
+        true
+    }
+}
+
+fn claim(ticks: u64, thread: u32) -> *mut u8 {
+    for _ in 0..PATIENCE {
+        let capacity = CAPACITY.load(Relaxed);
+        if capacity == 0 {
+            break;
+        }
+        let ticket = CLAIMED.fetch_add(1, Relaxed);
+        let index = ticket % capacity;
+        if index >= REGION.count() && !extend_to(index + 1) {
+            continue;
+        }
+        let chunk = REGION.at(index);
+        // SAFETY: counted, so secured.
+        let header = unsafe { &*chunk.cast::<ChunkHeader>() };
+        // A chunk still open belongs to a thread that may write at any moment: pass over it.
+        if header.open.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
+            continue;
+        }
+        // SAFETY: the ring exists only in an adopted file.
+        let lost = unsafe { &file::header().lost };
+        lost.overwritten_events.fetch_add(header.events.load(Relaxed) as u64, Relaxed);
+        // Void first, so that a live reader never takes new bytes under the old ticket.
+        header.ticket.store(0, Relaxed);
+        fence(Release);
+        header.used.store(0, Relaxed);
+        header.events.store(0, Relaxed);
+        header.base_ticks.store(ticks, Relaxed);
+        header.thread.store(thread, Relaxed);
+        header.ticket.store(ticket + 1, Release);
+        return chunk;
+    }
+    core::ptr::null_mut()
+}
+
+fn extend_to(chunks: u64) -> bool {
+    if REGION.ensure(chunks) {
+        REGION.descriptor().count.fetch_max(chunks, AcqRel);
+        return true;
+    }
+    if REGION.is_full() {
+        // What there is becomes the ring.
+        CAPACITY.store(REGION.count(), Relaxed);
+    }
+    false
+}

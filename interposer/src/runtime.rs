@@ -1,0 +1,185 @@
+//! Start: from the first hooked call to the first record.
+
+use crate::capture::find_object;
+use crate::log::{self, Level};
+use crate::{clock, elf, end, file, fork, next, options, output, record, sys, thread};
+use core::ops::Range;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
+use libleak_format::header::{Allocator, Attach, Fallback};
+
+const UNSTARTED: u32 = 0;
+const STARTING: u32 = 1;
+const RECORDING: u32 = 2;
+const OFF: u32 = 3;
+static PHASE: AtomicU32 = AtomicU32::new(UNSTARTED);
+
+static OWN_START: AtomicUsize = AtomicUsize::new(0);
+static OWN_END: AtomicUsize = AtomicUsize::new(0);
+static MAIN_STACK_END: AtomicUsize = AtomicUsize::new(0);
+static ALLOCATOR_START: AtomicUsize = AtomicUsize::new(0);
+static ALLOCATOR_END: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether events are recorded.
+#[inline]
+pub fn is_recording() -> bool {
+    PHASE.load(Relaxed) == RECORDING
+}
+
+/// Records nothing any more (in this process image).
+pub fn stop() {
+    PHASE.store(OFF, Relaxed);
+}
+
+/// Addresses of libleak's own code.
+#[inline]
+pub fn own_code() -> Range<usize> {
+    OWN_START.load(Relaxed)..OWN_END.load(Relaxed)
+}
+
+/// An address at the top of the main thread's stack.
+pub fn main_stack_end() -> usize {
+    MAIN_STACK_END.load(Relaxed)
+}
+
+/// Addresses of a library that brings the allocator; empty if libc does.
+pub fn allocator_code() -> Range<usize> {
+    ALLOCATOR_START.load(Relaxed)..ALLOCATOR_END.load(Relaxed)
+}
+
+/// Starts recording, once. False if it is not (yet) possible: the call at hand is not recorded.
+#[cold]
+pub fn start() -> bool {
+    if PHASE.compare_exchange(UNSTARTED, STARTING, AcqRel, Relaxed).is_err() {
+        return false;
+    }
+    let ready = set_up();
+    PHASE.store(if ready { RECORDING } else { OFF }, Release);
+    if ready {
+        end::register();
+    }
+    ready
+}
+
+fn set_up() -> bool {
+    // A set-user-id program is none of our business.
+    // SAFETY: reads the auxiliary vector.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+        return false;
+    }
+    // SAFETY: as above; the program's name stands above its stack.
+    let top = unsafe { libc::getauxval(libc::AT_EXECFN) } as usize;
+    MAIN_STACK_END.store(top, Relaxed);
+    if let Some((start, end)) = elf::own_image().and_then(elf::extent).map(|extent| (extent.0, extent.1)) {
+        OWN_START.store(start, Relaxed);
+        OWN_END.store(end, Relaxed);
+    }
+    // SAFETY: first and only call, before anything else looks at the options.
+    unsafe { read_environment() };
+    let mut name = [0; 4096];
+    let executable = executable(&mut name);
+    let base = executable.rsplit(|byte| *byte == b'/').next().unwrap_or(executable);
+    if !options::matches_any(options::get().only.get(), base) || !fork::set_up() {
+        return false;
+    }
+    let Some(created) = output::create() else { return false };
+    let header = created.file.header();
+    let steady = clock::start(&header.clock);
+    // SAFETY: the first file; nobody is inside libleak.
+    if let Err(error) = unsafe { created.file.adopt(created.path()) } {
+        log::say(
+            Level::Error,
+            format_args!("the trace cannot be mapped (errno {error}); nothing is recorded"),
+        );
+        return false;
+    }
+    let ring = output::ring_limit();
+    let fallbacks = created.fallbacks
+        | if steady { 0 } else { Fallback::CLOCK }
+        | if find_object::set_up() { 0 } else { Fallback::FIND_OBJECT }
+        | if ring.reduced { Fallback::RING } else { 0 };
+    header.fallbacks.store(fallbacks, Relaxed);
+    header.ring_limit.store(ring.bytes, Relaxed);
+    open_regions(ring.bytes);
+    output::describe(header, executable);
+    header.allocator.store(allocator(), Relaxed);
+    header.attach.store(if is_late() { Attach::LATE } else { 0 }, Relaxed);
+    clock::estimate_rate(&header.clock);
+    file::publish();
+    true
+}
+
+/// Opens every region of a new file.
+pub fn open_regions(ring_limit: u64) {
+    record::open(ring_limit);
+    thread::THREADS.open(0);
+    thread::SLOTS.open(0);
+}
+
+/// The executable's path, as the kernel knows it.
+pub fn executable(buffer: &mut [u8]) -> &[u8] {
+    let length = sys::read_link(c"/proc/self/exe", buffer).unwrap_or(0);
+    buffer.get(..length).unwrap_or_default()
+}
+
+/// Whether `main` may have run before us: then blocks from before are unknown.
+fn is_late() -> bool {
+    // Preloaded libraries stand right behind the executable (and the vdso); one opened later comes after libc.
+    let is_libc = |image: &&elf::LinkMap| image.function(c"__libc_start_main").is_some();
+    let position = |wanted: &elf::LinkMap| elf::images().position(|image| core::ptr::eq(image, wanted));
+    match (elf::own_image().and_then(position), elf::images().find(is_libc).and_then(position)) {
+        (Some(own), Some(libc)) => own > libc,
+        _ => false,
+    }
+}
+
+/// What stands behind our `malloc`; notes where it is if it is not libc.
+fn allocator() -> u32 {
+    if next::in_executable(c"malloc") {
+        return Allocator::EXECUTABLE;
+    }
+    match next::image_of(c"malloc") {
+        Some(image) if image.function(c"__libc_start_main").is_none() => {
+            if let Some((start, end, _)) = elf::extent(image) {
+                ALLOCATOR_START.store(start, Relaxed);
+                ALLOCATOR_END.store(end, Relaxed);
+            }
+            Allocator::LIBRARY
+        }
+        _ => Allocator::LIBC,
+    }
+}
+
+/// Reads the settings: from `environ` where libc has set it already, else as the kernel handed them over.
+///
+/// # Safety
+///
+/// As [`options::read`].
+unsafe fn read_environment() {
+    unsafe extern "C" {
+        static environ: *const *const core::ffi::c_char;
+    }
+    // SAFETY: libc's list of strings, ended by a null pointer; and see the caller.
+    unsafe {
+        if !environ.is_null() {
+            let entries = (0..).map_while(|index| {
+                let entry = *environ.add(index);
+                (!entry.is_null()).then(|| core::ffi::CStr::from_ptr(entry).to_bytes())
+            });
+            return options::read(entries);
+        }
+    }
+    // Environments are at most a quarter of the stack limit, 2 MiB by default (execve(2)).
+    const ROOM: usize = 2 << 20;
+    let (Ok(fd), Some(room)) =
+        (sys::Fd::open(c"/proc/self/environ", libc::O_RDONLY, 0), sys::map_private(ROOM))
+    else {
+        return;
+    };
+    // SAFETY: fresh memory of this size, given back below; `options` keeps copies only.
+    unsafe {
+        let bytes = core::slice::from_raw_parts_mut(room, ROOM);
+        let length = fd.read_full(bytes);
+        options::read(bytes[..length].split(|byte| *byte == 0));
+        sys::unmap(room, ROOM);
+    }
+}

@@ -1,0 +1,259 @@
+//! System calls made directly, so that they never touch `errno`, are never hooked and never cancelled.
+//!
+//! Each returns the kernel's value: negative errno on failure.
+
+use core::arch::asm;
+use core::ffi::CStr;
+
+/// A system call with up to six arguments.
+///
+/// # Safety
+///
+/// As for the call itself.
+#[inline]
+pub unsafe fn call(number: libc::c_long, a: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the caller vouches for the call; the kernel clobbers only what is listed.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        asm!("syscall", inlateout("rax") number as isize => result,
+            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") a[5],
+            lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        asm!("svc 0", in("x8") number, inlateout("x0") a[0] as isize => result,
+            in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], in("x5") a[5], options(nostack));
+    }
+    result
+}
+
+macro_rules! syscall {
+    ($number:ident $(, $argument:expr)*) => {{
+        let given = [$($argument as usize),*];
+        let mut all = [0usize; 6];
+        all[..given.len()].copy_from_slice(&given);
+        // SAFETY: see the function around it.
+        unsafe { call(libc::$number, all) }
+    }};
+}
+
+/// An open file descriptor; closed on drop.
+pub struct Fd(i32);
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        syscall!(SYS_close, self.0);
+    }
+}
+
+impl Fd {
+    /// Opens `path`.
+    pub fn open(path: &CStr, flags: i32, mode: u32) -> Result<Fd, i32> {
+        let fd = syscall!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags | libc::O_CLOEXEC, mode);
+        checked(fd).map(|fd| Fd(fd as i32))
+    }
+
+    /// Reads into `buffer`; the bytes read, 0 at the end.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, i32> {
+        checked(syscall!(SYS_read, self.0, buffer.as_mut_ptr(), buffer.len()))
+    }
+
+    /// Reads until `buffer` is full or the file ends; errors end it too.
+    pub fn read_full(&self, buffer: &mut [u8]) -> usize {
+        let mut length = 0;
+        while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+            match self.read(rest) {
+                Ok(0) | Err(_) => break,
+                Ok(read) => length += read,
+            }
+        }
+        length
+    }
+
+    /// Sets the file's length in bytes.
+    pub fn truncate(&self, length: u64) -> Result<(), i32> {
+        checked(syscall!(SYS_ftruncate, self.0, length)).map(drop)
+    }
+
+    /// Allocates the file's blocks from `offset` on.
+    pub fn allocate(&self, offset: u64, length: u64) -> Result<(), i32> {
+        checked(syscall!(SYS_fallocate, self.0, 0, offset, length)).map(drop)
+    }
+
+    /// Sets the permission bits, whatever the umask was.
+    pub fn chmod(&self, mode: u32) {
+        syscall!(SYS_fchmod, self.0, mode);
+    }
+
+    /// Device, inode and the rest.
+    pub fn stat(&self) -> Option<libc::stat> {
+        // SAFETY: all zeroes is a valid `stat`.
+        let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+        (syscall!(SYS_fstat, self.0, &raw mut stat) == 0).then_some(stat)
+    }
+
+    /// The magic number of the file system.
+    pub fn file_system(&self) -> Option<i64> {
+        // SAFETY: all zeroes is a valid `statfs`.
+        let mut stat: libc::statfs = unsafe { core::mem::zeroed() };
+        (syscall!(SYS_fstatfs, self.0, &raw mut stat) == 0).then_some(stat.f_type as i64)
+    }
+
+    /// Maps the file shared, with no access yet.
+    pub fn map(&self, length: usize) -> Result<*mut u8, i32> {
+        let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+        let address = syscall!(SYS_mmap, 0, length, libc::PROT_NONE, flags, self.0, 0);
+        checked(address).map(|address| address as *mut u8)
+    }
+
+    /// Directory entries, as `getdents64` gives them.
+    pub fn entries(&self, buffer: &mut [u8]) -> Result<usize, i32> {
+        checked(syscall!(SYS_getdents64, self.0, buffer.as_mut_ptr(), buffer.len()))
+    }
+}
+
+fn checked(result: isize) -> Result<usize, i32> {
+    if (-4095..0).contains(&result) { Err(-result as i32) } else { Ok(result as usize) }
+}
+
+/// Private zeroed memory; `None` if the system has none.
+pub fn map_private(length: usize) -> Option<*mut u8> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    checked(syscall!(SYS_mmap, 0, length, access, flags, -1isize, 0)).ok().map(|address| address as *mut u8)
+}
+
+/// Gives memory back.
+///
+/// # Safety
+///
+/// Nobody may use the range any more.
+pub unsafe fn unmap(address: *mut u8, length: usize) {
+    syscall!(SYS_munmap, address, length);
+}
+
+/// Moves a mapping over another one.
+///
+/// # Safety
+///
+/// Both ranges must be the caller's own; what was mapped at `to` is gone afterwards.
+pub unsafe fn move_mapping(from: *mut u8, length: usize, to: *mut u8) -> Result<(), i32> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    checked(syscall!(SYS_mremap, from, length, length, flags, to)).map(drop)
+}
+
+/// Makes a range of the caller's own mapping readable and writable.
+pub fn allow_access(address: *mut u8, length: usize) -> Result<(), i32> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    checked(syscall!(SYS_mprotect, address, length, access)).map(drop)
+}
+
+/// `madvise`.
+pub fn advise(address: *mut u8, length: usize, advice: i32) -> Result<(), i32> {
+    checked(syscall!(SYS_madvise, address, length, advice)).map(drop)
+}
+
+/// Process id, straight from the kernel (libc's may be stale in odd children).
+pub fn pid() -> u32 {
+    syscall!(SYS_getpid) as u32
+}
+
+/// Parent process id.
+pub fn ppid() -> u32 {
+    syscall!(SYS_getppid) as u32
+}
+
+/// Thread id of the caller.
+pub fn tid() -> u32 {
+    syscall!(SYS_gettid) as u32
+}
+
+/// Whether thread `tid` of process `pid` exists.
+pub fn thread_exists(pid: u32, tid: u32) -> bool {
+    syscall!(SYS_tgkill, pid, tid, 0) != -libc::ESRCH as isize
+}
+
+/// Lets other threads run.
+pub fn yield_now() {
+    syscall!(SYS_sched_yield);
+}
+
+/// A clock's reading in ns.
+pub fn clock_ns(clock: i32) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    syscall!(SYS_clock_gettime, clock, &raw mut time);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Soft limit of a resource.
+pub fn soft_limit(resource: u32) -> u64 {
+    let mut limit = libc::rlimit64 { rlim_cur: u64::MAX, rlim_max: u64::MAX };
+    syscall!(SYS_prlimit64, 0, resource, 0, &raw mut limit);
+    limit.rlim_cur
+}
+
+/// Writes to stderr, best effort.
+pub fn write_stderr(bytes: &[u8]) {
+    syscall!(SYS_write, 2, bytes.as_ptr(), bytes.len());
+}
+
+/// Creates a folder.
+pub fn make_folder(path: &CStr) -> Result<(), i32> {
+    checked(syscall!(SYS_mkdirat, libc::AT_FDCWD, path.as_ptr(), 0o777)).map(drop)
+}
+
+/// Device, inode, size and times of a path.
+pub fn stat(path: &CStr) -> Option<libc::stat> {
+    // SAFETY: all zeroes is a valid `stat`.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    let done = syscall!(SYS_newfstatat, libc::AT_FDCWD, path.as_ptr(), &raw mut stat, 0);
+    (done == 0).then_some(stat)
+}
+
+/// What a symbolic link holds, without a NUL; the bytes that fit.
+pub fn read_link(path: &CStr, buffer: &mut [u8]) -> Option<usize> {
+    checked(syscall!(SYS_readlinkat, libc::AT_FDCWD, path.as_ptr(), buffer.as_mut_ptr(), buffer.len())).ok()
+}
+
+/// The host's name, NUL-terminated in the result.
+pub fn host_name() -> [u8; 65] {
+    // SAFETY: all zeroes is a valid `utsname`.
+    let mut name: libc::utsname = unsafe { core::mem::zeroed() };
+    syscall!(SYS_uname, &raw mut name);
+    let mut host = name.nodename.map(|byte| byte as u8);
+    host[64] = 0;
+    host
+}
+
+/// Name of the calling thread, NUL-padded.
+pub fn thread_name() -> [u8; 16] {
+    let mut name = [0u8; 16];
+    syscall!(SYS_prctl, libc::PR_GET_NAME, name.as_mut_ptr(), 0, 0, 0);
+    name
+}
+
+/// Copies `length` bytes from possibly unmapped memory; the bytes that could be read. Fails where seccomp forbids it.
+pub fn read_memory(from: usize, to: &mut [u8]) -> usize {
+    let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
+    let remote = libc::iovec { iov_base: from as *mut _, iov_len: to.len() };
+    let read = syscall!(SYS_process_vm_readv, pid(), &raw const local, 1, &raw const remote, 1, 0);
+    checked(read).unwrap_or(0)
+}
+
+/// Whether the kernel can read the first 8 bytes of a page: `rt_sigprocmask` with a `how` that does not exist reads its
+/// argument (or says EFAULT), then changes nothing and says EINVAL.
+pub fn is_readable(page: usize) -> bool {
+    syscall!(SYS_rt_sigprocmask, -1isize, page, 0, 8) == -libc::EINVAL as isize
+}
+
+/// Removes a file.
+pub fn remove(path: &CStr) {
+    syscall!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0);
+}
+
+/// Ends the process.
+pub fn exit(status: i32) {
+    syscall!(SYS_exit_group, status);
+}
