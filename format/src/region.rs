@@ -120,6 +120,20 @@ impl Region {
         self.extents.iter().map_while(|word| Extent::unpack(word.load(Acquire)))
     }
 
+    /// Takes over what `other` says, which may be growing meanwhile: its count first, so that every counted record lies
+    /// in an extent that is copied.
+    pub fn copy(&self, other: &Region) {
+        self.count.store(other.count.load(Acquire), Relaxed);
+        self.version.store(other.version.load(Relaxed), Relaxed);
+        self.record_size.store(other.record_size.load(Relaxed), Relaxed);
+        self.first_log2.store(other.first_log2.load(Relaxed), Relaxed);
+        self.flags.store(other.flags.load(Relaxed), Relaxed);
+        for (to, from) in self.extents.iter().zip(&other.extents) {
+            to.store(from.load(Acquire), Relaxed);
+        }
+        self.kind.store(other.kind.load(Relaxed), Release);
+    }
+
     /// Record `index` of an array region. `None` if it lies beyond the count, the extents or the file, or if the
     /// file's records are smaller than `T` (an older version).
     pub fn record<'a, T: Record>(&self, file: &'a [u8], index: u64) -> Option<&'a T> {

@@ -51,14 +51,3 @@ fn aligned_chunk() -> Option<*mut u8> {
     }
     Some(aligned as *mut u8)
 }
-
-/// A zeroed `T` that lives as long as the process.
-///
-/// # Safety
-///
-/// All zeroes must be a valid `T`, and `T` need no alignment beyond 64.
-pub unsafe fn take_zeroed<T>() -> Option<&'static mut T> {
-    const { assert!(align_of::<T>() <= 64) };
-    // SAFETY: fresh, zeroed, large enough, aligned, and never given back.
-    take(size_of::<T>()).map(|memory| unsafe { &mut *memory.cast::<T>() })
-}

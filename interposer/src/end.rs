@@ -54,5 +54,6 @@ pub fn not_ended() {
     {
         header.end.store(End::Open as u32, Release);
         header.end_ticks.store(0, Relaxed);
+        file::unseal();
     }
 }

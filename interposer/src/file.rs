@@ -178,6 +178,13 @@ pub fn seal() {
     }
 }
 
+/// Grants again: the end did not come.
+pub fn unseal() {
+    if let Some(header) = header_if_any() {
+        header.granted.fetch_and(!SEALED, AcqRel);
+    }
+}
+
 /// The file again, if its path still leads to it.
 fn reopen() -> Option<Fd> {
     // SAFETY: not changed while threads run; see `Identity`.
@@ -276,10 +283,10 @@ impl Writer {
     pub fn adopt(&self) {
         let descriptor = self.descriptor();
         let mut records = 0;
-        for (pointer, extent) in self.extents.iter().zip(descriptor.extents()) {
+        for (number, (pointer, extent)) in self.extents.iter().zip(descriptor.extents()).enumerate() {
             // SAFETY: granted by the parent, copied to the same place.
             pointer.store(unsafe { BASE.load(Relaxed).add(extent.offset as usize) }, Relaxed);
-            records += extent.length / self.record_size;
+            records += extent_records(self.first_log2, number);
         }
         self.secured.store(records, Relaxed);
         self.full.store(0, Relaxed);
@@ -362,9 +369,11 @@ impl Writer {
         // Small regions grow in small steps, so that a process that allocates little writes little.
         let base = BASE.load(Relaxed) as u64;
         let start = pointer.load(Relaxed) as u64 - base;
-        let from = start + (position * self.record_size) / PAGE * PAGE;
+        let from = start + position * self.record_size / PAGE * PAGE;
         let step = (secured * self.record_size / 2).next_multiple_of(PAGE).clamp(PAGE, STEP);
-        let to = (from + step).max(from + self.record_size.next_multiple_of(PAGE)).min(start + length);
+        // At least one record more: it may begin on a page that is secured already.
+        let needed = start + ((position + 1) * self.record_size).next_multiple_of(PAGE);
+        let to = (from + step).max(needed).min(start + length);
         if !secure(from, to - from) {
             return false;
         }

@@ -8,7 +8,7 @@ use crate::options;
 use crate::record::{live, mappings, modules, ring, sites, stacks, strings};
 use crate::{clock, file, output, runtime, sys, thread};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
-use libleak_format::header::{Attach, Fallback, Inherited};
+use libleak_format::header::{Attach, Fallback, Header, Inherited, SEALED};
 use libleak_format::region::{Region, RegionKind, descriptor_offset};
 
 const PAGE: usize = 4096;
@@ -63,9 +63,10 @@ pub fn begin_child() -> bool {
     true
 }
 
-/// Regions that the child takes over: what inherited blocks refer to, and the blocks.
+/// Regions that the child takes over: the blocks, and what they refer to. The parent goes on meanwhile, so what refers is
+/// copied before what is referred to.
 const COPIED: [RegionKind; 5] =
-    [RegionKind::Strings, RegionKind::Modules, RegionKind::Stacks, RegionKind::Sites, RegionKind::Live];
+    [RegionKind::Live, RegionKind::Sites, RegionKind::Stacks, RegionKind::Modules, RegionKind::Strings];
 
 /// Makes the child's file and puts it in the place of the parent's mapping, at the same addresses.
 fn copy() -> bool {
@@ -79,12 +80,8 @@ fn copy() -> bool {
     let Some(created) = output::create() else { return false };
     // SAFETY: the parent's file is mapped; it is read only.
     let parent = unsafe { file::header() };
-    let base = core::ptr::from_ref(parent).cast::<u8>();
     let header = created.file.header();
-    let end = parent.granted.load(Acquire) & !libleak_format::header::SEALED;
-    if !copy_regions(&created, base, end) {
-        return false;
-    }
+    let Some(end) = copy_regions(&created, parent) else { return false };
     header.granted.store(end, Relaxed);
     header.fallbacks.store(
         parent.fallbacks.load(Relaxed) & !(Fallback::FOLDER | Fallback::FILE_SYSTEM) | created.fallbacks,
@@ -103,6 +100,9 @@ fn copy() -> bool {
     if unsafe { created.file.adopt(created.path()) }.is_err() {
         return false;
     }
+    // The mapping has moved: to where the parent's was.
+    // SAFETY: adopted just now.
+    let header = unsafe { file::header() };
     for region in [&strings::REGION, &modules::REGION, &stacks::REGION, &sites::SITES] {
         region.adopt();
     }
@@ -125,31 +125,31 @@ fn copy() -> bool {
     true
 }
 
-fn copy_regions(created: &output::Created, base: *const u8, end: u64) -> bool {
-    // Everything granted becomes accessible; only what is copied gets pages.
-    if sys::allow_access(created.file.mapping(), end as usize).is_err() {
-        return false;
-    }
+/// Copies what the child takes over to the same places of its file. Returns the end of what is granted there.
+fn copy_regions(created: &output::Created, parent: &Header) -> Option<u64> {
+    let base = core::ptr::from_ref(parent).cast::<u8>();
+    let file = &created.file;
     for kind in COPIED {
         let offset = descriptor_offset(kind as usize) as usize;
         // SAFETY: both files are mapped, the directory lies in their first pages.
-        let (from, to) = unsafe { (&*base.add(offset).cast::<Region>(), created.file.mapping().add(offset)) };
-        for extent in from.extents() {
-            if created.file.secure(&created.fd, extent.offset, extent.length).is_err() {
-                return false;
-            }
+        let (from, to) =
+            unsafe { (&*base.add(offset).cast::<Region>(), &*file.mapping().add(offset).cast::<Region>()) };
+        to.copy(from);
+        for extent in to.extents() {
+            file.secure(&created.fd, extent.offset, extent.length).ok()?;
             // SAFETY: granted in the parent's file, secured in ours. The parent may be storing: entries are atomics, and
             // half-done ones are dropped later.
             unsafe {
                 let source = base.add(extent.offset as usize);
-                let target = created.file.mapping().add(extent.offset as usize);
+                let target = file.mapping().add(extent.offset as usize);
                 core::ptr::copy_nonoverlapping(source, target, extent.length as usize);
             }
         }
-        // SAFETY: one descriptor.
-        unsafe { core::ptr::copy_nonoverlapping(base.add(offset), to, size_of::<Region>()) };
     }
-    true
+    // Read last: every copied extent lies before it.
+    let end = parent.granted.load(Acquire) & !SEALED;
+    sys::allow_access(file.mapping(), end as usize).ok()?;
+    Some(end)
 }
 
 /// Marks the copied blocks as inherited, drops those that the parent took after the fork, and resets what sites count.
@@ -163,7 +163,7 @@ fn inherit(forked: u64) -> u64 {
     }
     let (mut blocks, mut bytes) = (0, 0);
     live::rewrite(|_, payload| {
-        if payload.birth > forked {
+        if payload.birth > forked || u64::from(payload.site) >= sites::SITES.count() {
             return None;
         }
         let site = sites::get(payload.site);

@@ -30,6 +30,7 @@ mod clock;
 mod elf;
 mod end;
 mod entry;
+mod environment;
 mod file;
 mod fork;
 mod lock;

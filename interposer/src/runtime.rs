@@ -2,7 +2,8 @@
 
 use crate::capture::find_object;
 use crate::log::{self, Level};
-use crate::{clock, elf, end, file, fork, next, options, output, record, sys, thread};
+use crate::{clock, elf, end, environment, file, fork, next, options, output, record, sys, thread};
+use core::ffi::c_char;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 use libleak_format::header::{Allocator, Attach, Fallback};
@@ -11,6 +12,7 @@ const UNSTARTED: u32 = 0;
 const STARTING: u32 = 1;
 const RECORDING: u32 = 2;
 const OFF: u32 = 3;
+const REFUSED: u32 = 4;
 static PHASE: AtomicU32 = AtomicU32::new(UNSTARTED);
 
 static OWN_START: AtomicUsize = AtomicUsize::new(0);
@@ -24,6 +26,25 @@ static ALLOCATOR_END: AtomicUsize = AtomicUsize::new(0);
 pub fn is_recording() -> bool {
     PHASE.load(Relaxed) == RECORDING
 }
+
+/// Whether the settings have been read.
+pub fn has_started() -> bool {
+    PHASE.load(Relaxed) > STARTING
+}
+
+/// Runs before the program's own constructors and `main`: starts recording if no allocation has done so yet.
+extern "C" fn constructor(_: i32, _: *const *const c_char, environment: *mut *mut c_char) {
+    start();
+    if PHASE.load(Relaxed) != REFUSED {
+        // SAFETY: glibc hands the environment to constructors; the program has not started.
+        unsafe { environment::remember(environment) };
+    }
+}
+
+#[cfg(not(test))]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn(i32, *const *const c_char, *mut *mut c_char) = constructor;
 
 /// Records nothing any more (in this process image).
 pub fn stop() {
@@ -52,6 +73,11 @@ pub fn start() -> bool {
     if PHASE.compare_exchange(UNSTARTED, STARTING, AcqRel, Relaxed).is_err() {
         return false;
     }
+    // SAFETY: reads the auxiliary vector.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+        PHASE.store(REFUSED, Release); // A set-user-id program is none of our business.
+        return false;
+    }
     let ready = set_up();
     PHASE.store(if ready { RECORDING } else { OFF }, Release);
     if ready {
@@ -61,12 +87,7 @@ pub fn start() -> bool {
 }
 
 fn set_up() -> bool {
-    // A set-user-id program is none of our business.
-    // SAFETY: reads the auxiliary vector.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        return false;
-    }
-    // SAFETY: as above; the program's name stands above its stack.
+    // SAFETY: reads the auxiliary vector; the program's name stands above its stack.
     let top = unsafe { libc::getauxval(libc::AT_EXECFN) } as usize;
     MAIN_STACK_END.store(top, Relaxed);
     if let Some((start, end)) = elf::own_image().and_then(elf::extent).map(|extent| (extent.0, extent.1)) {
@@ -161,11 +182,7 @@ unsafe fn read_environment() {
     // SAFETY: libc's list of strings, ended by a null pointer; and see the caller.
     unsafe {
         if !environ.is_null() {
-            let entries = (0..).map_while(|index| {
-                let entry = *environ.add(index);
-                (!entry.is_null()).then(|| core::ffi::CStr::from_ptr(entry).to_bytes())
-            });
-            return options::read(entries);
+            return options::read(environment::strings(environ));
         }
     }
     // Environments are at most a quarter of the stack limit, 2 MiB by default (execve(2)).

@@ -108,6 +108,8 @@ pub struct State {
     next_state: *mut State,
     /// Thread id of the owner; 0 once it is known to be gone.
     tid: AtomicU32,
+    /// Where the owner's control block is.
+    control_block: AtomicUsize,
     /// An `operator new` that waits for the allocation it is about to make.
     pub pending_new: Option<crate::entry::cxx::PendingNew>,
     /// The slot in the file.
@@ -217,24 +219,6 @@ pub fn enter(sp: usize) -> Option<Entered> {
     None
 }
 
-/// Whether the calling thread is inside the real allocator, called by a hook.
-pub fn is_calling(sp: usize) -> bool {
-    // SAFETY: the calling thread's own variable and state.
-    let mut state = unsafe { *variable() };
-    // SAFETY: as above.
-    while let Some(this) = unsafe { state.as_ref() } {
-        let holder = this.guard.load(Relaxed);
-        if holder == 0 || sp >= holder {
-            return false;
-        }
-        if this.phase.load(Relaxed) == Phase::Calling as u32 {
-            return true;
-        }
-        state = this.nested.load(Relaxed);
-    }
-    false
-}
-
 fn lost() {
     if let Some(header) = file::header_if_any() {
         header.lost.dropped_events.fetch_add(1, Relaxed);
@@ -318,6 +302,7 @@ fn make() -> Option<*mut State> {
         (&raw mut (*state).phase).write(AtomicU32::new(0));
         (&raw mut (*state).nested).write(AtomicPtr::new(core::ptr::null_mut()));
         (&raw mut (*state).tid).write(AtomicU32::new(NESTED));
+        (&raw mut (*state).control_block).write(AtomicUsize::new(0));
         (&raw mut (*state).pending_new).write(None);
         (&raw mut (*state).slot).write(slot);
         (&raw mut (*state).slot_index).write(index as u32);
@@ -368,6 +353,7 @@ impl State {
         }
         let high = if sys::tid() == sys::pid() { runtime::main_stack_end() } else { thread_pointer() };
         self.stack = Stack::ending_at(high);
+        self.control_block.store(thread_pointer(), Relaxed);
         self.frames.length = 0;
         self.pending_new = None;
         let index = if THREADS.count() < THREAD_OVERFLOW as u64 { THREADS.allocate() } else { None };
@@ -457,17 +443,22 @@ fn name(record: &ThreadRecord, name: [u8; 16]) {
     }
 }
 
-/// The calling thread has a new name.
-pub fn renamed() {
-    // SAFETY: the calling thread's own variable and state; only atomics are touched.
-    let state = unsafe { (*variable()).as_ref() };
-    if let Some(state) = state
-        && state.thread != THREAD_OVERFLOW
-        && !fork::is_child()
-    {
-        // SAFETY: an index that was handed out.
-        let record: &ThreadRecord = unsafe { &*THREADS.at(state.thread as u64).cast() };
-        name(record, sys::thread_name());
+/// The thread whose control block is at `who` (that is what glibc's `pthread_t` is) has a new name.
+pub fn renamed(who: usize, new: &[u8]) {
+    if fork::is_child() {
+        return;
+    }
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(new).for_each(|(to, from)| *to = *from);
+    let mut state = STATES.load(Acquire);
+    // SAFETY: states live for good; only atomics are touched.
+    while let Some(this) = unsafe { state.as_ref() } {
+        let index = this.slot.thread.load(Relaxed);
+        if this.control_block.load(Relaxed) == who && index != 0 && index <= u32::from(THREAD_OVERFLOW) {
+            // SAFETY: an index that was handed out.
+            name(unsafe { &*THREADS.at(index as u64 - 1).cast() }, bytes);
+        }
+        state = this.next_state;
     }
 }
 

@@ -157,8 +157,12 @@ fn signal_frame(_: usize, _: &mut Memory) -> Option<[usize; 3]> {
     None // Other architectures take the full walk through signal frames.
 }
 
-/// The caller by the frame pointer, for code without call frame information: pc, sp and frame pointer, if they hold up.
+/// The caller by the frame pointer, for code without call frame information: pc, sp and frame pointer, if they hold up. A
+/// frame pointer of 0 marks the first frame (System V psABI x86-64, section 3.4.1): its caller has pc 0.
 fn guess(sp: usize, fp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
+    if fp == 0 {
+        return Some([0; 3]);
+    }
     if fp < sp {
         return None;
     }

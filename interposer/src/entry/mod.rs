@@ -2,6 +2,7 @@
 //! is to be recorded.
 
 pub mod cxx;
+pub mod exec;
 pub mod loader;
 pub mod malloc;
 pub mod mmap;

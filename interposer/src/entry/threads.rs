@@ -3,7 +3,7 @@
 use crate::entry::malloc::real;
 use crate::next::Next;
 use crate::thread;
-use core::ffi::{c_char, c_int};
+use core::ffi::{CStr, c_char, c_int};
 
 static PTHREAD_SETNAME_NP: Next = Next::new(c"pthread_setname_np");
 
@@ -12,6 +12,9 @@ static PTHREAD_SETNAME_NP: Next = Next::new(c"pthread_setname_np");
 pub extern "C" fn pthread_setname_np(who: libc::pthread_t, name: *const c_char) -> c_int {
     let result =
         real!(PTHREAD_SETNAME_NP: fn(libc::pthread_t, *const c_char) -> c_int, (who, name), libc::ENOSYS);
-    thread::renamed();
+    if result == 0 {
+        // SAFETY: the real function has just read it.
+        thread::renamed(who as usize, unsafe { CStr::from_ptr(name) }.to_bytes());
+    }
     result
 }
