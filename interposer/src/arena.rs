@@ -19,7 +19,7 @@ pub fn take(length: usize) -> Option<*mut u8> {
     let mut next = NEXT.load(Relaxed);
     loop {
         let taken = next + length;
-        if next != 0 && next % CHUNK != 0 && (next - 1) / CHUNK == (taken - 1) / CHUNK {
+        if next != 0 && !next.is_multiple_of(CHUNK) && (next - 1) / CHUNK == (taken - 1) / CHUNK {
             match NEXT.compare_exchange_weak(next, taken, AcqRel, Relaxed) {
                 Ok(_) => return Some(next as *mut u8),
                 Err(now) => next = now,

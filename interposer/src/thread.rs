@@ -238,7 +238,7 @@ fn nested(place: &AtomicPtr<State>) -> Option<*mut State> {
 /// A state for a thread that has none: that of a thread which is gone, or a new one.
 #[cold]
 fn attach() -> Option<*mut State> {
-    let state = reuse().or_else(|| make());
+    let state = reuse().or_else(make);
     let Some(state) = state else {
         lost();
         return None;

@@ -127,7 +127,7 @@ fn simple(found: &Row<'_>, pc: usize) -> Option<Rule> {
         RegisterRule::Offset(offset) => (Fp::AtCfa, offset),
         RegisterRule::Expression(expression) => match operations(found.bytes(&expression)?)? {
             [Some(Operation::RegisterOffset { register: Register(FP), offset, .. }), None] => {
-                (Fp::AtFp, offset)
+                (Fp::AtPointer, offset)
             }
             _ => return None,
         },

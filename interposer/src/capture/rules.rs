@@ -42,7 +42,7 @@ pub enum Fp {
     /// At CFA + offset.
     AtCfa = 1,
     /// At frame pointer + offset.
-    AtFp = 2,
+    AtPointer = 2,
 }
 
 const FIELD: u32 = 20;
@@ -94,7 +94,7 @@ impl Rule {
         match self.0 >> 25 & 7 {
             0 => Fp::Same,
             1 => Fp::AtCfa,
-            _ => Fp::AtFp,
+            _ => Fp::AtPointer,
         }
     }
 
@@ -158,7 +158,7 @@ impl Cache {
 
     #[inline]
     fn set(&self, key: u64) -> &Set {
-        let hash = (key & (1 << 48) - 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash = (key & ((1 << 48) - 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         &self.sets[(hash >> (64 - SETS.trailing_zeros())) as usize]
     }
 }

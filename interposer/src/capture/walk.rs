@@ -123,7 +123,7 @@ fn quick(
         let next_fp = match rule.fp() {
             Fp::Same => Some(fp),
             Fp::AtCfa => memory.read(cfa.wrapping_add_signed(rule.fp_offset())),
-            Fp::AtFp => memory.read(fp.wrapping_add_signed(rule.fp_offset())),
+            Fp::AtPointer => memory.read(fp.wrapping_add_signed(rule.fp_offset())),
         };
         let (Some(next_fp), Some(next_pc)) = (next_fp, memory.read(cfa.wrapping_sub(8))) else {
             return Some(End::Incomplete);

@@ -73,7 +73,7 @@ macro_rules! operators_new {
             };
             Next::new(NAME)
         };
-        #[unsafe(export_name = $symbol)]
+        #[cfg_attr(not(test), unsafe(export_name = $symbol))]
         extern "C" fn $name(size: usize $(, $argument: usize)*) -> Pointer {
             let registers = Registers::here();
             new(&registers, size, Origin::$origin, || {

@@ -45,39 +45,39 @@ fn followed(prepared: &mut Prepared, list: List) -> List {
 }
 
 /// `execve(2)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn execve(path: Text, arguments: List, list: List) -> c_int {
     replaced(list, |list| real!(EXECVE: fn(Text, List, List) -> c_int, (path, arguments, list), -1))
 }
 
 /// `execv(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn execv(path: Text, arguments: List) -> c_int {
     // SAFETY: libc's own list.
     execve(path, arguments, unsafe { environ })
 }
 
 /// `execvpe(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn execvpe(file: Text, arguments: List, list: List) -> c_int {
     replaced(list, |list| real!(EXECVPE: fn(Text, List, List) -> c_int, (file, arguments, list), -1))
 }
 
 /// `execvp(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn execvp(file: Text, arguments: List) -> c_int {
     // SAFETY: libc's own list.
     execvpe(file, arguments, unsafe { environ })
 }
 
 /// `fexecve(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn fexecve(fd: c_int, arguments: List, list: List) -> c_int {
     replaced(list, |list| real!(FEXECVE: fn(c_int, List, List) -> c_int, (fd, arguments, list), -1))
 }
 
 /// `execveat(2)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn execveat(folder: c_int, path: Text, arguments: List, list: List, flags: c_int) -> c_int {
     replaced(
         list,
@@ -133,7 +133,7 @@ macro_rules! variadic {
         $(#[$documentation])*
         #[cfg(target_arch = "x86_64")]
         #[unsafe(naked)]
-        #[unsafe(no_mangle)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
             core::arch::naked_asm!(
                 "push r9",
@@ -179,7 +179,7 @@ extern "C" fn execle_list(path: Text, registers: List, stack: List) -> c_int {
 }
 
 /// `posix_spawn(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn posix_spawn(
     pid: *mut libc::pid_t,
     path: Text,
@@ -195,7 +195,7 @@ pub extern "C" fn posix_spawn(
 }
 
 /// `posix_spawnp(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn posix_spawnp(
     pid: *mut libc::pid_t,
     file: Text,

@@ -68,7 +68,7 @@ fn given_out(state: &mut Entered, registers: &Registers, block: Pointer, size: u
 }
 
 /// `malloc(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn malloc(size: usize) -> Pointer {
     let registers = Registers::here();
     allocate(
@@ -80,7 +80,7 @@ pub extern "C" fn malloc(size: usize) -> Pointer {
 }
 
 /// `calloc(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn calloc(count: usize, size: usize) -> Pointer {
     let registers = Registers::here();
     allocate(
@@ -121,7 +121,7 @@ fn reallocate(
 }
 
 /// `realloc(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn realloc(old: Pointer, size: usize) -> Pointer {
     let registers = Registers::here();
     reallocate(
@@ -134,7 +134,7 @@ pub extern "C" fn realloc(old: Pointer, size: usize) -> Pointer {
 }
 
 /// `reallocarray(3)`. Where libc has none (before 2.26) it is made of `realloc`.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn reallocarray(old: Pointer, count: usize, size: usize) -> Pointer {
     let registers = Registers::here();
     let bytes = count.checked_mul(size);
@@ -164,7 +164,7 @@ macro_rules! with_caller {
     ($(#[$documentation:meta])* $name:ident => $inner:ident, $x86_register:literal, $arm_register:literal) => {
         $(#[$documentation])*
         #[unsafe(naked)]
-        #[unsafe(no_mangle)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
             #[cfg(target_arch = "x86_64")]
             core::arch::naked_asm!(concat!("mov ", $x86_register, ", [rsp]"), "jmp {}", sym $inner);
@@ -215,7 +215,7 @@ extern "C" fn cfree_from(block: Pointer, caller: usize) {
 }
 
 /// `posix_memalign(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn posix_memalign(result: *mut Pointer, alignment: usize, size: usize) -> c_int {
     let registers = Registers::here();
     let call = || real!(POSIX_MEMALIGN: fn(*mut Pointer, usize, usize) -> c_int, (result, alignment, size), libc::ENOMEM);
@@ -232,7 +232,7 @@ pub extern "C" fn posix_memalign(result: *mut Pointer, alignment: usize, size: u
 }
 
 /// `aligned_alloc(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn aligned_alloc(alignment: usize, size: usize) -> Pointer {
     let registers = Registers::here();
     allocate(
@@ -244,7 +244,7 @@ pub extern "C" fn aligned_alloc(alignment: usize, size: usize) -> Pointer {
 }
 
 /// `memalign(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn memalign(alignment: usize, size: usize) -> Pointer {
     let registers = Registers::here();
     allocate(
@@ -256,7 +256,7 @@ pub extern "C" fn memalign(alignment: usize, size: usize) -> Pointer {
 }
 
 /// `valloc(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn valloc(size: usize) -> Pointer {
     let registers = Registers::here();
     allocate(
@@ -268,7 +268,7 @@ pub extern "C" fn valloc(size: usize) -> Pointer {
 }
 
 /// `pvalloc(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn pvalloc(size: usize) -> Pointer {
     let registers = Registers::here();
     allocate(
@@ -280,7 +280,7 @@ pub extern "C" fn pvalloc(size: usize) -> Pointer {
 }
 
 /// `malloc_usable_size(3)`: passed on, so that the allocator that gave a block out is the one that is asked.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn malloc_usable_size(block: Pointer) -> usize {
     real!(MALLOC_USABLE_SIZE: fn(Pointer) -> usize, (block), 0)
 }

@@ -18,7 +18,7 @@ static MUNMAP: Next = Next::new(c"munmap");
 static MREMAP: Next = Next::new(c"mremap");
 
 /// `mmap(2)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn mmap(
     at: Pointer,
     length: usize,
@@ -35,7 +35,7 @@ pub extern "C" fn mmap(
 }
 
 /// `mmap64`, the same on 64-bit systems.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn mmap64(
     at: Pointer,
     length: usize,
@@ -66,7 +66,7 @@ fn map(registers: &Registers, length: usize, flags: c_int, call: impl FnOnce() -
 }
 
 /// `munmap(2)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn munmap(start: Pointer, length: usize) -> c_int {
     let registers = Registers::here();
     let call = || real!(MUNMAP: fn(Pointer, usize) -> c_int, (start, length), -1);
@@ -79,7 +79,7 @@ pub extern "C" fn munmap(start: Pointer, length: usize) -> c_int {
 }
 
 /// `mremap(2)`. The fifth argument is there only with `MREMAP_FIXED`, but may always be passed on.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn mremap(
     old: Pointer,
     old_length: usize,

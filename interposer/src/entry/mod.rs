@@ -1,6 +1,8 @@
 //! The exported C symbols, and nothing else: each finds out what the caller wants, lets the real function do it, and says what
 //! is to be recorded.
 
+#![allow(non_snake_case, reason = "the names are those of the C and C++ ABIs")]
+
 pub mod cxx;
 pub mod exec;
 pub mod loader;

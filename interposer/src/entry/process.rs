@@ -14,7 +14,7 @@ static QUICK_EXIT: Next = Next::new(c"quick_exit");
 static ABORT: Next = Next::new(c"abort");
 
 /// `fork(2)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn fork() -> libc::pid_t {
     if runtime::is_recording() {
         children::prepare();
@@ -23,28 +23,28 @@ pub extern "C" fn fork() -> libc::pid_t {
 }
 
 /// `_exit(2)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn _exit(status: c_int) -> ! {
     leave(status);
     real!(EXIT_NOW: fn(c_int) -> !, (status), stuck())
 }
 
 /// `_Exit(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn _Exit(status: c_int) -> ! {
     leave(status);
     real!(EXIT_NOW_C: fn(c_int) -> !, (status), stuck())
 }
 
 /// `quick_exit(3)`; its handlers run after the note, what they do still counts.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn quick_exit(status: c_int) -> ! {
     end::ended(End::Exit, status as u32 & 0xff);
     real!(QUICK_EXIT: fn(c_int) -> !, (status), stuck())
 }
 
 /// `abort(3)`. A handler that jumps out of it leaves a wrong note, until the real end corrects it.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn abort() -> ! {
     end::ended(End::Signal, libc::SIGABRT as u32);
     real!(ABORT: fn() -> !, (), stuck())

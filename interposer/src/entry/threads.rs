@@ -8,7 +8,7 @@ use core::ffi::{CStr, c_char, c_int};
 static PTHREAD_SETNAME_NP: Next = Next::new(c"pthread_setname_np");
 
 /// `pthread_setname_np(3)`
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn pthread_setname_np(who: libc::pthread_t, name: *const c_char) -> c_int {
     let result =
         real!(PTHREAD_SETNAME_NP: fn(libc::pthread_t, *const c_char) -> c_int, (who, name), libc::ENOSYS);

@@ -10,7 +10,7 @@
 //! so of two racing removals (a double free) one fails.
 
 use crate::file::Writer;
-use core::sync::atomic::{AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
 use libleak_format::RegionKind;
 use libleak_format::live::{BUCKET_SLOTS, Bucket, Key, Payload, State, hash, home};
 use libleak_format::region::MAX_EXTENTS;
@@ -30,17 +30,16 @@ struct Tables {
 }
 
 struct Table {
-    buckets: core::sync::atomic::AtomicPtr<Bucket>,
-    length: core::sync::atomic::AtomicU64,
+    buckets: AtomicPtr<Bucket>,
+    length: AtomicU64,
 }
 
 impl Tables {
     const fn new() -> Tables {
-        const EMPTY: Table = Table {
-            buckets: core::sync::atomic::AtomicPtr::new(core::ptr::null_mut()),
-            length: core::sync::atomic::AtomicU64::new(0),
-        };
-        Tables { count: AtomicUsize::new(0), tables: [EMPTY; MAX_EXTENTS] }
+        const fn empty() -> Table {
+            Table { buckets: AtomicPtr::new(core::ptr::null_mut()), length: AtomicU64::new(0) }
+        }
+        Tables { count: AtomicUsize::new(0), tables: [const { empty() }; MAX_EXTENTS] }
     }
 
     /// The bucket of `hash` in each table, the newest first, and the slot to begin at.
