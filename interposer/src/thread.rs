@@ -10,13 +10,14 @@
 
 use crate::capture::bounds::Stack;
 use crate::capture::cfi::Context;
+use crate::capture::walk::{Entry, Walker};
 use crate::capture::{self, Frame};
 use crate::file::{self, Writer};
 use crate::record::{modules, ring, sites, stacks};
 use crate::{arena, clock, fork, options, runtime, sys};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
 use libleak_format::RegionKind;
-use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE};
+use libleak_format::stacks::ROOT_INCOMPLETE;
 use libleak_format::threads::{Operation, Slot, THREAD_OVERFLOW, Thread as ThreadRecord};
 
 /// Every thread that was seen.
@@ -133,26 +134,12 @@ pub struct State {
     frees_since_reading: u32,
     callers: [(usize, u32); CALLERS],
     callers_generation: u64,
-    /// The frames being taken, and those of the stack before with their nodes.
-    pub frames: Frames,
+    /// Takes stacks.
+    pub walker: Walker,
 }
 
 /// Callers of frees that a thread remembers the nodes of.
 const CALLERS: usize = 64;
-
-/// Room for two stacks.
-pub struct Frames {
-    /// Frames of the present walk, innermost first.
-    pub now: &'static mut [Frame],
-    /// Frames of the walk before, innermost first.
-    pub before: &'static mut [Frame],
-    /// The nodes of `before`.
-    pub nodes: &'static mut [u32],
-    /// Frames in `before`.
-    pub length: usize,
-    /// The root of the stack before.
-    pub root: u32,
-}
 
 /// A state in use; given back on drop.
 pub struct Entered(&'static mut State);
@@ -279,13 +266,8 @@ fn make() -> Option<*mut State> {
     let index = SLOTS.allocate()?;
     // SAFETY: just handed out.
     let slot: &'static Slot = unsafe { &*SLOTS.at(index).cast() };
-    let frames = Frames {
-        now: array(depth, Frame::new(0, false, 0))?,
-        before: array(depth, Frame::new(0, false, 0))?,
-        nodes: array(depth, 0)?,
-        length: 0,
-        root: ROOT,
-    };
+    let room = Walker::room(depth);
+    let walker = Walker::new(array(room, Entry::VOID)?, array(room, Entry::VOID)?, depth);
     let state = arena::take(size_of::<State>())?.cast::<State>();
     if index > 0 {
         sites::THREADED.store(true, Relaxed);
@@ -315,7 +297,7 @@ fn make() -> Option<*mut State> {
         (&raw mut (*state).frees_since_reading).write(0);
         (&raw mut (*state).callers).write([(0, 0); CALLERS]);
         (&raw mut (*state).callers_generation).write(0);
-        (&raw mut (*state).frames).write(frames);
+        (&raw mut (*state).walker).write(walker);
         (*state).slot.thread.store(u32::from(THREAD_OVERFLOW) + 1, Relaxed);
         let mut head = STATES.load(Relaxed);
         loop {
@@ -354,7 +336,7 @@ impl State {
         let high = if sys::tid() == sys::pid() { runtime::main_stack_end() } else { thread_pointer() };
         self.stack = Stack::ending_at(high);
         self.control_block.store(thread_pointer(), Relaxed);
-        self.frames.length = 0;
+        self.walker.forget();
         self.pending_new = None;
         let index = if THREADS.count() < THREAD_OVERFLOW as u64 { THREADS.allocate() } else { None };
         let Some(index) = index.filter(|&index| index < THREAD_OVERFLOW as u64) else {

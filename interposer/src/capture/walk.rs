@@ -1,4 +1,9 @@
-//! The walk from a hook to the thread's first frame.
+//! The walk from a hook to the thread's first frame, and the memory of the walk before.
+//!
+//! Two stacks in a row mostly share their outer frames. Once the walk stands at a frame with the same pc, sp and frame pointer
+//! as a remembered one, the remembered rules are followed again, outwards: they read the same words of the stack as a fresh
+//! walk would. If they lead through the same frames, the rest is known, and keeps its stack nodes. An equal
+//! address alone would prove nothing; equal values of everything that was read do.
 
 use super::Frame;
 use super::bounds::Memory;
@@ -31,107 +36,287 @@ mod context {
     pub const PC: usize = 168;
 }
 
-/// Where frames go: those of libleak itself are left out.
-pub struct Frames<'a> {
-    /// Room for as many frames as are wanted.
-    pub room: &'a mut [Frame],
-    /// Frames stored.
-    pub length: usize,
-    /// Addresses of libleak's own code.
-    pub own: Range<usize>,
+/// Where a walk stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct State {
+    pc: usize,
+    sp: usize,
+    fp: usize,
+    /// Whether pc was interrupted rather than calling.
+    exact: bool,
 }
 
-impl Frames<'_> {
-    /// Stores a frame; false if there is no room.
+/// A frame that was walked over.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    state: State,
+    rule: Rule,
+    /// The stack node; of a frame of libleak's, that of its caller.
+    node: u32,
+    /// Frames from the outermost to this one, libleak's not counted.
+    depth: u32,
+}
+
+impl Entry {
+    /// A void entry.
+    pub const VOID: Entry = Entry {
+        state: State { pc: 0, sp: 0, fp: 0, exact: false },
+        rule: Rule::of_kind(Kind::Outermost),
+        node: 0,
+        depth: 0,
+    };
+
+    fn frame(&self) -> Frame {
+        Frame::new(self.state.pc, self.state.exact, self.rule.module())
+    }
+}
+
+/// The walk before, and room for the present one.
+pub struct Walker {
+    /// The frames of the walk before, outermost first.
+    memo: &'static mut [Entry],
+    remembered: usize,
+    end: End,
+    generation: u64,
+    /// New frames of the present walk, innermost first.
+    fresh: &'static mut [Entry],
+    /// Frames wanted.
+    limit: usize,
+}
+
+/// Frames of libleak itself that a walk may pass.
+const OWN_FRAMES: usize = 16;
+
+impl Walker {
+    /// Entries needed in each of the two arrays for stacks of `limit` frames.
+    pub const fn room(limit: usize) -> usize {
+        limit + OWN_FRAMES
+    }
+
+    /// A walker that remembers nothing. Both arrays must be of [`Walker::room`].
+    pub fn new(memo: &'static mut [Entry], fresh: &'static mut [Entry], limit: usize) -> Walker {
+        Walker { memo, remembered: 0, end: End::Incomplete, generation: 0, fresh, limit }
+    }
+
+    /// Forgets the walk before.
+    pub fn forget(&mut self) {
+        self.remembered = 0;
+    }
+
+    /// Walks outwards from `start`, leaving out the code of `own`, and names the stack: `root` gives the node that a stack
+    /// with such an end begins at, `child` that of a frame called from a node. `None` if `child` says so.
     #[inline]
-    fn push(&mut self, frame: Frame) -> bool {
-        if self.own.contains(&frame.address()) {
-            return true;
+    pub fn capture(
+        &mut self,
+        start: &Registers,
+        memory: &mut Memory,
+        context: &mut Context,
+        own: &Range<usize>,
+        root: impl Fn(End) -> u32,
+        child: impl Fn(u32, Frame) -> Option<u32>,
+    ) -> Option<(u32, End)> {
+        let generation = modules::generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.remembered = 0;
         }
-        match self.room.get_mut(self.length) {
-            Some(place) => {
-                *place = frame;
-                self.length += 1;
-                true
-            }
-            None => false,
+        let walked = self.walk(start, memory, context);
+        let walked = walked.unwrap_or_else(|| self.full(start, memory, context));
+        let outer = if walked.kept > 0 { self.memo[walked.kept - 1].depth as usize } else { 0 };
+        let inner = self.fresh[..walked.fresh].iter().filter(|entry| !own.contains(&entry.state.pc)).count();
+        if walked.end == End::Truncated || outer + inner > self.limit {
+            return self.truncated(walked, own, root(End::Truncated), child);
         }
-    }
-}
-
-/// Walks outwards from `start`, innermost frame first.
-#[inline]
-pub fn walk(start: &Registers, memory: &mut Memory, context: &mut Context, frames: &mut Frames<'_>) -> End {
-    frames.length = 0;
-    match quick(start, memory, context, frames) {
-        Some(end) => end,
-        None => full(start, memory, context, frames),
-    }
-}
-
-/// The walk by rules. `None` if a frame needs more registers than rules know.
-#[inline]
-fn quick(
-    start: &Registers,
-    memory: &mut Memory,
-    context: &mut Context,
-    frames: &mut Frames<'_>,
-) -> Option<End> {
-    let Registers { mut pc, mut sp, mut fp, .. } = *start;
-    let mut exact = true;
-    let generation = modules::generation();
-    loop {
-        let rule = match CACHE.get(pc, exact, generation) {
-            Some(rule) => rule,
-            None => learn(context, pc, exact),
+        let mut node = match walked.kept {
+            0 => root(walked.end),
+            kept => self.memo[kept - 1].node,
         };
-        if !frames.push(Frame::new(pc, exact, rule.module())) {
-            return Some(End::Truncated);
+        let mut depth = outer as u32;
+        self.remembered = 0;
+        for (entry, place) in self.fresh[..walked.fresh].iter().rev().zip(&mut self.memo[walked.kept..]) {
+            if !own.contains(&entry.state.pc) {
+                node = child(node, entry.frame())?;
+                depth += 1;
+            }
+            *place = Entry { node, depth, ..*entry };
         }
-        let cfa = match rule.kind() {
-            Kind::Sp => sp.wrapping_add_signed(rule.cfa_offset()),
-            Kind::Fp => fp.wrapping_add_signed(rule.cfa_offset()),
-            Kind::AtFp => match memory.read(fp.wrapping_add_signed(rule.cfa_offset())) {
-                Some(cfa) => cfa,
-                None => return Some(End::Incomplete),
-            },
-            Kind::Outermost => return Some(End::Complete),
-            Kind::Full => return None,
-            Kind::Signal => {
-                match signal_frame(sp, memory) {
-                    Some(registers) => [pc, sp, fp] = registers,
-                    None => return Some(End::Incomplete),
+        if !walked.full {
+            (self.remembered, self.end) = (walked.kept + walked.fresh, walked.end);
+        }
+        Some((node, walked.end))
+    }
+
+    /// Names the innermost frames of a stack that is too deep, and forgets the walk: its nodes have another root.
+    #[cold]
+    fn truncated(
+        &mut self,
+        walked: Walked,
+        own: &Range<usize>,
+        root: u32,
+        child: impl Fn(u32, Frame) -> Option<u32>,
+    ) -> Option<(u32, End)> {
+        self.remembered = 0;
+        let fresh = self.fresh[..walked.fresh].iter();
+        let all = fresh.chain(self.memo[..walked.kept].iter().rev());
+        let kept = all.filter(|entry| !own.contains(&entry.state.pc)).take(self.limit);
+        // The iterator runs inwards out; the trie grows from the outermost kept frame inwards.
+        let mut frames = [Frame::new(0, false, 0); 64];
+        let (limit, mut node) = (self.limit, root);
+        let mut end = limit;
+        while end > 0 {
+            let begin = end.saturating_sub(frames.len());
+            for (place, entry) in frames.iter_mut().zip(kept.clone().skip(begin).take(end - begin)) {
+                *place = entry.frame();
+            }
+            for frame in frames[..end - begin].iter().rev() {
+                node = child(node, *frame)?;
+            }
+            end = begin;
+        }
+        Some((node, End::Truncated))
+    }
+
+    /// The walk by rules. `None` if a frame needs more registers than rules know.
+    #[inline]
+    fn walk(&mut self, start: &Registers, memory: &mut Memory, context: &mut Context) -> Option<Walked> {
+        let mut state = State { pc: start.pc, sp: start.sp, fp: start.fp, exact: true };
+        let mut fresh = 0;
+        // Remembered frames that may still be met.
+        let mut left = self.remembered;
+        loop {
+            while left > 0 && self.memo[left - 1].state.sp < state.sp {
+                left -= 1;
+            }
+            if left > 0 && self.memo[left - 1].state == state {
+                let Some(same) = self.retrace(left, memory) else {
+                    return Some(Walked { kept: left, fresh, end: self.end, full: false });
+                };
+                // As far as it is the same it need not be looked up, but it stands on other frames.
+                while left > same {
+                    left -= 1;
+                    *self.fresh.get_mut(fresh)? = self.memo[left];
+                    fresh += 1;
                 }
-                exact = true;
+                let last = &self.memo[left];
+                match next(last.rule, last.state, memory) {
+                    Ok(next) => state = next,
+                    Err(end) => return Some(Walked { kept: 0, fresh, end, full: false }),
+                }
                 continue;
             }
-            Kind::Guess => match guess(sp, fp, memory) {
-                Some(caller) => {
-                    [pc, sp, fp] = caller;
-                    exact = false;
-                    if pc == 0 {
-                        return Some(End::Complete);
+            let rule = match CACHE.get(state.pc, state.exact, self.generation) {
+                Some(rule) => rule,
+                None => learn(context, state.pc, state.exact),
+            };
+            if rule.kind() == Kind::Full {
+                return None;
+            }
+            let Some(place) = self.fresh.get_mut(fresh) else {
+                return Some(Walked { kept: 0, fresh, end: End::Truncated, full: false });
+            };
+            *place = Entry { state, rule, node: 0, depth: 0 };
+            fresh += 1;
+            match next(rule, state, memory) {
+                Ok(next) => state = next,
+                Err(end) => return Some(Walked { kept: 0, fresh, end, full: false }),
+            }
+        }
+    }
+
+    /// Follows the remembered rules from frame `left - 1` outwards. `None` if everything is as it was, else the outermost
+    /// frame that is led to.
+    #[inline]
+    fn retrace(&self, left: usize, memory: &mut Memory) -> Option<usize> {
+        let frames = &self.memo[..left];
+        for outer in (1..left).rev() {
+            let (this, expected) = (&frames[outer], &frames[outer - 1].state);
+            if next(this.rule, this.state, memory) != Ok(*expected) {
+                return Some(outer);
+            }
+        }
+        let outermost = &frames[0];
+        (next(outermost.rule, outermost.state, memory) != Err(self.end)).then_some(0)
+    }
+
+    /// The walk with all callee-saved registers: slow, for the few stacks with a frame that needs it.
+    #[cold]
+    fn full(&mut self, start: &Registers, memory: &mut Memory, context: &mut Context) -> Walked {
+        let (mut registers, mut exact) = (*start, true);
+        let mut fresh = 0;
+        let end = loop {
+            let Some(place) = self.fresh.get_mut(fresh) else { break End::Truncated };
+            let Registers { pc, sp, fp, .. } = registers;
+            let rule = Rule::of_kind(Kind::Full).in_module(cfi::module(pc, exact));
+            *place = Entry { state: State { pc, sp, fp, exact }, rule, node: 0, depth: 0 };
+            fresh += 1;
+            match cfi::step(context, &mut registers, exact, |address| memory.read(address)) {
+                Step::Caller { exact: interrupted } => {
+                    // Only a signal frame may lead to another stack.
+                    if registers.sp <= sp && !interrupted {
+                        break End::Incomplete;
                     }
-                    continue;
+                    exact = interrupted;
                 }
-                None => return Some(End::Incomplete),
-            },
+                Step::Outermost => break End::Complete,
+                Step::Failed => break End::Incomplete,
+                Step::Unknown => match guess(sp, fp, memory) {
+                    Some(caller) => {
+                        [registers.pc, registers.sp, registers.fp] = caller;
+                        exact = false;
+                    }
+                    None => break End::Incomplete,
+                },
+            }
+            if registers.pc == 0 {
+                break End::Complete;
+            }
         };
-        if cfa <= sp {
-            return Some(End::Incomplete);
+        Walked { kept: 0, fresh, end, full: true }
+    }
+}
+
+/// What a walk came to.
+struct Walked {
+    /// Outer frames that are those of the walk before.
+    kept: usize,
+    /// Frames in `fresh`.
+    fresh: usize,
+    end: End,
+    /// Whether the frames have no rules to follow again.
+    full: bool,
+}
+
+/// The frame that `rule` leads to.
+#[inline]
+fn next(rule: Rule, state: State, memory: &mut Memory) -> Result<State, End> {
+    let State { sp, fp, .. } = state;
+    let cfa = match rule.kind() {
+        Kind::Sp => sp.wrapping_add_signed(rule.cfa_offset()),
+        Kind::Fp => fp.wrapping_add_signed(rule.cfa_offset()),
+        Kind::AtFp => memory.read(fp.wrapping_add_signed(rule.cfa_offset())).ok_or(End::Incomplete)?,
+        Kind::Outermost => return Err(End::Complete),
+        Kind::Full => return Err(End::Incomplete),
+        Kind::Signal => {
+            let [pc, sp, fp] = signal_frame(sp, memory).ok_or(End::Incomplete)?;
+            return Ok(State { pc, sp, fp, exact: true });
         }
-        let next_fp = match rule.fp() {
-            Fp::Same => Some(fp),
-            Fp::AtCfa => memory.read(cfa.wrapping_add_signed(rule.fp_offset())),
-            Fp::AtPointer => memory.read(fp.wrapping_add_signed(rule.fp_offset())),
-        };
-        let (Some(next_fp), Some(next_pc)) = (next_fp, memory.read(cfa.wrapping_sub(8))) else {
-            return Some(End::Incomplete);
-        };
-        (pc, sp, fp, exact) = (next_pc, cfa, next_fp, false);
-        if pc == 0 {
-            return Some(End::Complete);
+        Kind::Guess => {
+            let [pc, sp, fp] = guess(sp, fp, memory).ok_or(End::Incomplete)?;
+            return if pc == 0 { Err(End::Complete) } else { Ok(State { pc, sp, fp, exact: false }) };
         }
+    };
+    if cfa <= sp {
+        return Err(End::Incomplete);
+    }
+    let fp = match rule.fp() {
+        Fp::Same => Some(fp),
+        Fp::AtCfa => memory.read(cfa.wrapping_add_signed(rule.fp_offset())),
+        Fp::AtPointer => memory.read(fp.wrapping_add_signed(rule.fp_offset())),
+    };
+    match (fp, memory.read(cfa.wrapping_sub(8))) {
+        (Some(_), Some(0)) => Err(End::Complete),
+        (Some(fp), Some(pc)) => Ok(State { pc, sp: cfa, fp, exact: false }),
+        _ => Err(End::Incomplete),
     }
 }
 
@@ -144,6 +329,23 @@ fn learn(context: &mut Context, pc: usize, exact: bool) -> Rule {
         CACHE.put(pc, exact, modules::generation(), rule);
     }
     rule
+}
+
+/// The address that the function in which `registers` were read returns to, if it is libleak's own.
+pub fn caller(
+    registers: &Registers,
+    memory: &mut Memory,
+    context: &mut Context,
+    own: &Range<usize>,
+) -> usize {
+    let mut state = State { pc: registers.pc, sp: registers.sp, fp: registers.fp, exact: true };
+    while own.contains(&state.pc) {
+        match next(learn(context, state.pc, state.exact), state, memory) {
+            Ok(outer) => state = outer,
+            Err(_) => return 0,
+        }
+    }
+    state.pc
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -169,38 +371,4 @@ fn guess(sp: usize, fp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
     let (next_fp, pc) = (memory.read(fp)?, memory.read(fp.wrapping_add(8))?);
     // The chain must lead outwards, or end.
     (next_fp > fp || next_fp == 0 || pc == 0).then_some([pc, fp.wrapping_add(16), next_fp])
-}
-
-/// The walk with all callee-saved registers: slow, for the few stacks with a frame that needs it.
-#[cold]
-fn full(start: &Registers, memory: &mut Memory, context: &mut Context, frames: &mut Frames<'_>) -> End {
-    let (mut registers, mut exact) = (*start, true);
-    frames.length = 0;
-    loop {
-        if !frames.push(Frame::new(registers.pc, exact, cfi::module(registers.pc, exact))) {
-            return End::Truncated;
-        }
-        let before = registers.sp;
-        match cfi::step(context, &mut registers, exact, |address| memory.read(address)) {
-            Step::Caller { exact: interrupted } => {
-                // Only a signal frame may lead to another stack.
-                if registers.sp <= before && !interrupted {
-                    return End::Incomplete;
-                }
-                exact = interrupted;
-            }
-            Step::Outermost => return End::Complete,
-            Step::Failed => return End::Incomplete,
-            Step::Unknown => match guess(registers.sp, registers.fp, memory) {
-                Some(caller) => {
-                    [registers.pc, registers.sp, registers.fp] = caller;
-                    exact = false;
-                }
-                None => return End::Incomplete,
-            },
-        }
-        if registers.pc == 0 {
-            return End::Complete;
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! mmap and its family: anonymous memory that the program maps itself.
 
 use crate::capture::registers::Registers;
-use crate::capture::{Frame, walk};
+use crate::capture::walk;
 use crate::entry::malloc::real;
 use crate::next::Next;
 use crate::record::mappings;
@@ -108,11 +108,10 @@ fn enter(registers: &Registers) -> Option<Entered> {
     let mut state = thread::enter(registers.sp)?;
     let allocator = runtime::allocator_code();
     if !allocator.is_empty() {
-        let mut room = [Frame::new(0, false, 0)];
-        let mut frames = walk::Frames { room: &mut room, length: 0, own: runtime::own_code() };
         let mut memory = state.stack.memory(registers.sp);
-        walk::walk(registers, &mut memory, &mut state.context, &mut frames);
-        if allocator.contains(&room[0].address()) {
+        let own = runtime::own_code();
+        let caller = walk::caller(registers, &mut memory, &mut state.context, &own);
+        if allocator.contains(&caller) {
             return None;
         }
     }

@@ -13,7 +13,7 @@ pub mod stacks;
 pub mod strings;
 
 use crate::capture::registers::Registers;
-use crate::capture::walk::{self, End};
+use crate::capture::walk::End;
 use crate::thread::State;
 use crate::{clock, file, runtime};
 use core::cell::Cell;
@@ -44,48 +44,25 @@ pub fn open(ring_limit: u64) {
     ring::open(ring_limit);
 }
 
-/// The stack that `registers` stand on. `None` if the file is full.
+/// The site of an allocation by `origin` on the stack that `registers` stand on. `None` if the file is full.
 #[inline]
-fn stack(state: &mut State, registers: &Registers) -> Option<u32> {
+fn site(state: &mut State, registers: &Registers, origin: Origin) -> Option<u32> {
     let mut memory = state.stack.memory(registers.sp);
-    let mut frames = walk::Frames { room: state.frames.now, length: 0, own: runtime::own_code() };
-    let end = walk::walk(registers, &mut memory, &mut state.context, &mut frames);
-    let length = frames.length;
-    let root = match end {
+    let root = |end| match end {
         End::Complete => ROOT,
         End::Truncated => ROOT_TRUNCATED,
         End::Incomplete => ROOT_INCOMPLETE,
     };
-    let frames = &mut state.frames;
-    // Outer frames that are those of the stack before keep their nodes.
-    let (now, before) = (&frames.now[..length], &frames.before[..frames.length]);
-    let common = if root == frames.root {
-        now.iter().rev().zip(before.iter().rev()).take_while(|(now, before)| now == before).count()
-    } else {
-        0
-    };
-    let mut node = if common > 0 { frames.nodes[common - 1] } else { root };
-    frames.length = 0;
-    for (frame, place) in now.iter().rev().zip(frames.nodes.iter_mut()).skip(common) {
-        node = stacks::child(node, *frame)?;
-        *place = node;
-    }
-    core::mem::swap(&mut frames.now, &mut frames.before);
-    (frames.length, frames.root) = (length, root);
-    Some(node)
-}
-
-/// The site of an allocation by `origin` on the stack that `registers` stand on.
-#[inline]
-fn site(state: &mut State, registers: &Registers, origin: Origin) -> Option<u32> {
-    let stack = stack(state, registers)?;
+    let own = runtime::own_code();
+    let (stack, end) =
+        state.walker.capture(registers, &mut memory, &mut state.context, &own, root, stacks::child)?;
     let is_new = Cell::new(false);
     let site = sites::site(stack, origin, &is_new)?;
     if is_new.get() {
-        match state.frames.root {
-            ROOT_TRUNCATED => lose(|lost| &lost.truncated_stacks),
-            ROOT_INCOMPLETE => lose(|lost| &lost.incomplete_stacks),
-            _ => {}
+        match end {
+            End::Truncated => lose(|lost| &lost.truncated_stacks),
+            End::Incomplete => lose(|lost| &lost.incomplete_stacks),
+            End::Complete => {}
         }
     }
     Some(site)
