@@ -136,6 +136,19 @@ fn without_own(bytes: &mut [u8], length: usize) -> usize {
     kept
 }
 
+/// Whether an executed program is to be followed, but would not be with this environment: the program dropped libleak from it.
+///
+/// # Safety
+///
+/// `list` must be null or a null-terminated list of strings.
+pub unsafe fn is_stripped(list: Entries) -> bool {
+    // SAFETY: written at the start only.
+    let initial = unsafe { &*INITIAL.0.get() };
+    // SAFETY: as the caller promises.
+    let has_own = || unsafe { strings(list) }.filter_map(preloads).any(|mut list| list.any(is_own));
+    initial.preloaded && runtime::has_started() && options::get().follow.execs() && !has_own()
+}
+
 /// An environment to hand to a program.
 pub struct Prepared {
     entries: [*const c_char; MAX_ENTRIES],
@@ -148,8 +161,7 @@ impl Prepared {
         Prepared { entries: [core::ptr::null(); MAX_ENTRIES], preload: [0; MAX_PRELOAD] }
     }
 
-    /// `list`, with libleak and its settings put back in if the program dropped them and they are to be followed.
-    /// `None` if that does not fit.
+    /// `list`, with libleak and its settings put back in. `None` if that does not fit.
     ///
     /// # Safety
     ///
@@ -159,10 +171,6 @@ impl Prepared {
         let initial = unsafe { &*INITIAL.0.get() };
         // SAFETY: as the caller promises.
         let strings = unsafe { strings(list) };
-        let has_own = strings.clone().filter_map(preloads).any(|mut list| list.any(is_own));
-        if !initial.preloaded || !options::get().follow.execs() || has_own || !runtime::has_started() {
-            return Some(list);
-        }
         let mut length = 0;
         let mut push = |entry: *const c_char| {
             // The last place stays null.

@@ -1,7 +1,7 @@
 //! exec in all its forms, and posix_spawn: the end of this image, and what the next one needs to be followed.
 
 use crate::entry::malloc::real;
-use crate::environment::Prepared;
+use crate::environment::{Prepared, is_stripped};
 use crate::next::Next;
 use crate::record::lose;
 use crate::{end, runtime};
@@ -23,25 +23,30 @@ unsafe extern "C" {
 }
 
 /// Runs `call` with the environment that the new image needs. If it returns, there is no new image.
-#[inline(never)]
 fn replaced(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
-    let mut prepared = Prepared::new();
-    let list = followed(&mut prepared, list);
     end::ended(End::Exec, 0);
     end::seal();
-    let result = call(list);
+    let result = followed(list, call);
     end::not_ended();
     result
 }
 
-fn followed(prepared: &mut Prepared, list: List) -> List {
+/// Runs `call` with an environment by which libleak follows, if it is to.
+fn followed(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
     // SAFETY: the caller of exec vouches for its list.
-    unsafe { prepared.follow(list) }.unwrap_or_else(|| {
-        if runtime::is_recording() {
-            lose(|lost| &lost.unfollowed_children);
-        }
-        list
-    })
+    if unsafe { is_stripped(list) } { restored(list, call) } else { call(list) }
+}
+
+#[cold]
+#[inline(never)]
+fn restored(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
+    let mut prepared = Prepared::new();
+    // SAFETY: the caller of exec vouches for its list.
+    let restored = unsafe { prepared.follow(list) };
+    if restored.is_none() && runtime::is_recording() {
+        lose(|lost| &lost.unfollowed_children);
+    }
+    call(restored.unwrap_or(list))
 }
 
 /// `execve(2)`
@@ -188,10 +193,10 @@ pub extern "C" fn posix_spawn(
     arguments: List,
     list: List,
 ) -> c_int {
-    let mut prepared = Prepared::new();
-    let list = followed(&mut prepared, list);
-    real!(POSIX_SPAWN: fn(*mut libc::pid_t, Text, *const c_void, *const c_void, List, List) -> c_int,
-        (pid, path, actions, attributes, arguments, list), libc::ENOSYS)
+    followed(list, |list| {
+        real!(POSIX_SPAWN: fn(*mut libc::pid_t, Text, *const c_void, *const c_void, List, List) -> c_int,
+            (pid, path, actions, attributes, arguments, list), libc::ENOSYS)
+    })
 }
 
 /// `posix_spawnp(3)`
@@ -204,8 +209,8 @@ pub extern "C" fn posix_spawnp(
     arguments: List,
     list: List,
 ) -> c_int {
-    let mut prepared = Prepared::new();
-    let list = followed(&mut prepared, list);
-    real!(POSIX_SPAWNP: fn(*mut libc::pid_t, Text, *const c_void, *const c_void, List, List) -> c_int,
-        (pid, file, actions, attributes, arguments, list), libc::ENOSYS)
+    followed(list, |list| {
+        real!(POSIX_SPAWNP: fn(*mut libc::pid_t, Text, *const c_void, *const c_void, List, List) -> c_int,
+            (pid, file, actions, attributes, arguments, list), libc::ENOSYS)
+    })
 }

@@ -14,15 +14,19 @@ pub mod strings;
 
 use crate::capture::registers::Registers;
 use crate::capture::walk::End;
+use crate::file::Writer;
 use crate::thread::State;
 use crate::{clock, file, runtime};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::*};
-use libleak_format::Origin;
+use libleak_format::checkpoints::{Checkpoint, SiteLevel};
 use libleak_format::events::Event;
 use libleak_format::header::Lost;
+use libleak_format::kinds::Finding;
 use libleak_format::live::{Key, MAX_SIZE, Payload};
+use libleak_format::mailbox::Request;
 use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE, ROOT_TRUNCATED};
+use libleak_format::{Origin, RegionKind};
 
 /// Counts something that was lost.
 #[cold]
@@ -42,6 +46,11 @@ pub fn open(ring_limit: u64) {
     sites::TALLIES.open(0);
     sites::LIFETIMES.open(0);
     ring::open(ring_limit);
+    // Described, so that a reader finds them empty rather than missing; nothing fills them yet.
+    Writer::new(RegionKind::Kinds, size_of::<Finding>(), 7).open(0);
+    Writer::new(RegionKind::Checkpoints, size_of::<Checkpoint>(), 6).open(0);
+    Writer::new(RegionKind::SiteLevels, size_of::<SiteLevel>(), 8).open(0);
+    Writer::new(RegionKind::Mailbox, size_of::<Request>(), 7).open(0);
 }
 
 /// The site of an allocation by `origin` on the stack that `registers` stand on. `None` if the file is full.

@@ -8,6 +8,7 @@ use super::strings;
 use crate::file::{self, Writer};
 use crate::lock::Lock;
 use crate::{clock, elf, sys};
+use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 use libleak_format::RegionKind;
@@ -16,6 +17,11 @@ use libleak_format::modules::{MAX_BUILD_ID, Module};
 /// The modules region.
 pub static REGION: Writer = Writer::new(RegionKind::Modules, size_of::<Module>(), 6);
 static ADDING: Lock = Lock::new();
+/// Room for a path: not on the stack, which may be a small thread's.
+struct Scratch(UnsafeCell<[u8; 4096]>);
+// SAFETY: used only under `ADDING`.
+unsafe impl Sync for Scratch {}
+static PATH: Scratch = Scratch(UnsafeCell::new([0; 4096]));
 /// Raised whenever cached knowledge about addresses may be wrong.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
@@ -122,9 +128,10 @@ fn add(image: &Image) -> u16 {
     }
     let Some(index) = REGION.allocate() else { return lost() };
     let module = get(index);
-    let mut path = [0; 4096];
+    // SAFETY: guarded by `ADDING`, which is held to the end.
+    let path = unsafe { &mut *PATH.0.get() };
     let path: &[u8] = if image.name.is_empty() {
-        let length = sys::read_link(c"/proc/self/exe", &mut path).unwrap_or(0);
+        let length = sys::read_link(c"/proc/self/exe", path).unwrap_or(0);
         path.get(..length).unwrap_or_default()
     } else {
         image.name.to_bytes()
