@@ -1,0 +1,88 @@
+//! Groups sites into stacks: one group per stack, allocation function and whether a fork child inherited the blocks.
+
+use crate::trace::{LiveSummary, StackId, Trace};
+use libleak_format::{Origin, Resource};
+use std::collections::HashMap;
+
+/// Everything that was allocated by one stack through one function.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The stack.
+    pub stack: StackId,
+    /// The allocation function; `None` for one of a newer version.
+    pub origin: Option<Origin>,
+    /// Whether these are blocks that a fork child has from its parent: never the child's own doing.
+    pub inherited: bool,
+    /// Indexes into [`Trace::sites`].
+    pub sites: Vec<usize>,
+    /// Blocks given out; a realloc counts as a free and an allocation.
+    pub allocations: u64,
+    /// Bytes asked for.
+    pub allocated_bytes: u64,
+    /// Blocks freed.
+    pub frees: u64,
+    /// Highest number of live bytes; an upper bound where several sites were merged.
+    pub peak_bytes: u64,
+    /// The outstanding blocks.
+    pub live: LiveSummary,
+}
+
+impl Group {
+    /// Whether these are mappings, not blocks of the heap.
+    pub fn is_mapping(&self) -> bool {
+        self.origin.map(Origin::resource) == Some(Resource::Mapping)
+    }
+
+    /// Takes the counts of another group in.
+    pub fn merge(&mut self, other: Group) {
+        self.sites.extend(other.sites);
+        self.allocations = self.allocations.saturating_add(other.allocations);
+        self.allocated_bytes = self.allocated_bytes.saturating_add(other.allocated_bytes);
+        self.frees = self.frees.saturating_add(other.frees);
+        self.peak_bytes = self.peak_bytes.saturating_add(other.peak_bytes);
+        self.live.merge(&other.live);
+    }
+}
+
+/// All groups of a trace, in the order in which they first allocated.
+pub fn outstanding(trace: &Trace) -> Vec<Group> {
+    let mut places: HashMap<(StackId, Option<Origin>, bool), usize> = HashMap::new();
+    let mut groups: Vec<Group> = Vec::new();
+    let mut add = |group: Group| {
+        let place = *places.entry((group.stack, group.origin, group.inherited)).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(known) => known.merge(group),
+            None => groups.push(group),
+        }
+    };
+    for (index, site) in trace.sites.iter().enumerate() {
+        let (stack, origin) = (site.stack, site.origin);
+        if site.allocations > 0 || site.live.blocks > 0 {
+            add(Group {
+                stack,
+                origin,
+                inherited: false,
+                sites: vec![index],
+                allocations: site.allocations,
+                allocated_bytes: site.allocated_bytes,
+                frees: site.frees,
+                peak_bytes: site.peak_bytes.max(site.live.bytes),
+                live: site.live.clone(),
+            });
+        }
+        if site.inherited.blocks > 0 {
+            add(Group {
+                stack,
+                origin,
+                inherited: true,
+                sites: vec![index],
+                allocations: 0,
+                allocated_bytes: 0,
+                frees: 0,
+                peak_bytes: site.inherited.bytes,
+                live: site.inherited.clone(),
+            });
+        }
+    }
+    groups
+}

@@ -1,0 +1,272 @@
+//! Which stacks are wanted, in which order; those get names and fingerprints.
+
+use super::fingerprint::Fingerprint;
+use super::frames::{Frame, NamedStacks, Names};
+use super::lifetimes::percentile;
+use super::outstanding::Group;
+use super::startup::startup_frames;
+use crate::trace::{Module, StackEnd, Trace};
+use libleak_format::sites::LIFETIME_BUCKETS;
+use regex::Regex;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// The most outstanding bytes.
+    #[default]
+    Bytes,
+    /// The most outstanding blocks.
+    Blocks,
+    /// The most allocations.
+    Allocations,
+    /// The highest peak.
+    Peak,
+    /// The oldest outstanding block.
+    Age,
+}
+
+/// Regular expressions over the frames of a stack. Of each list at least one must match at least one frame; none of
+/// `ignore` may match any.
+#[derive(Clone, Debug, Default)]
+pub struct Patterns {
+    /// Functions.
+    pub function: Vec<Regex>,
+    /// Source files.
+    pub file: Vec<Regex>,
+    /// Paths of modules.
+    pub module: Vec<Regex>,
+    /// Functions, source files and paths of modules.
+    pub ignore: Vec<Regex>,
+}
+
+/// Which stacks are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Also those without outstanding blocks.
+    pub all: bool,
+    /// At least so many outstanding bytes.
+    pub min_bytes: u64,
+    /// At least so many outstanding blocks.
+    pub min_blocks: u64,
+    /// What their frames must look like.
+    pub patterns: Patterns,
+    /// Only these; any if empty.
+    pub fingerprints: Vec<Fingerprint>,
+}
+
+/// Which stacks are wanted, in which order, and how many of them.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Which.
+    pub filter: Filter,
+    /// In which order.
+    pub sort: Sort,
+    /// How many; `None` is all.
+    pub top: Option<usize>,
+}
+
+/// A stack with names.
+#[derive(Clone, Debug)]
+pub struct StackEntry {
+    /// Its counts.
+    pub group: Group,
+    /// Its stable name.
+    pub fingerprint: Fingerprint,
+    /// Its frames, innermost first.
+    pub frames: Vec<Frame>,
+    /// What stands beyond the outermost frame.
+    pub end: StackEnd,
+    /// How many of the outermost frames only start the program or the thread.
+    pub startup: usize,
+    /// Median and 99th percentile of how long its freed blocks lived, seconds; `None` if none was freed.
+    pub lifetimes: Option<(f64, f64)>,
+}
+
+/// The wanted stacks, and what there is besides.
+#[derive(Clone, Debug, Default)]
+pub struct Selected {
+    /// The wanted stacks in order.
+    pub stacks: Vec<StackEntry>,
+    /// Stacks with outstanding blocks that were left out because of [`Selection::top`]. An upper bound: those that look
+    /// alike are counted each.
+    pub more: usize,
+    /// Outstanding bytes of those.
+    pub more_bytes: u64,
+    /// Stacks with outstanding blocks that the filter left out.
+    pub filtered: usize,
+    /// Outstanding bytes of those.
+    pub filtered_bytes: u64,
+    /// Why names are missing.
+    pub warnings: Vec<String>,
+}
+
+/// For one wanted stack, so many are looked at, because some may turn out to look alike.
+const LOOK_ALIKES: usize = 4;
+
+/// Chooses, sorts and names stacks. Only stacks that may be wanted are named: all of them only where the filter asks for
+/// names, or for fingerprints.
+pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &Names) -> Selected {
+    let filter = &selection.filter;
+    let mut selected = Selected::default();
+    let (mut groups, small): (Vec<Group>, Vec<Group>) =
+        groups.into_iter().partition(|group| filter.accepts_counts(group));
+    selected.leave_out(small.iter());
+    sort(&mut groups, selection.sort);
+    if let Some(top) = selection.top
+        && !filter.needs_names()
+    {
+        let rest = groups.split_off(groups.len().min(top.saturating_mul(LOOK_ALIKES)));
+        selected.cut(rest.iter());
+    }
+
+    let named = NamedStacks::resolve(trace, names, groups.iter().map(|group| group.stack));
+    selected.warnings = named.warnings(trace);
+    let mut entries: Vec<StackEntry> = Vec::new();
+    let mut places: HashMap<Look, usize> = HashMap::new();
+    for (place, group) in groups.into_iter().enumerate() {
+        let (frames, end) = named.frames(place, trace, names);
+        let fingerprint = Fingerprint::of(group.origin, &frames, &trace.modules);
+        if !filter.accepts_names(&frames, fingerprint, &trace.modules) {
+            selected.leave_out([&group].into_iter());
+            continue;
+        }
+        let known = *places.entry(look(&group, &frames, end)).or_insert(entries.len());
+        match entries.get_mut(known) {
+            Some(entry) => entry.merge(group, &frames),
+            None => {
+                let startup = startup_frames(&frames);
+                entries.push(StackEntry { group, fingerprint, frames, end, startup, lifetimes: None });
+            }
+        }
+    }
+    // Stacks that were merged may have risen.
+    entries.sort_by_key(|entry| order(&entry.group, selection.sort));
+    if let Some(top) = selection.top.filter(|top| *top < entries.len()) {
+        selected.cut(entries.split_off(top).iter().map(|entry| &entry.group));
+    }
+    add_lifetimes(trace, &mut entries);
+    selected.stacks = entries;
+    selected
+}
+
+impl Selected {
+    fn cut<'a>(&mut self, groups: impl Iterator<Item = &'a Group>) {
+        for group in groups.filter(|group| group.live.blocks > 0) {
+            self.more += 1;
+            self.more_bytes = self.more_bytes.saturating_add(group.live.bytes);
+        }
+    }
+
+    fn leave_out<'a>(&mut self, groups: impl Iterator<Item = &'a Group>) {
+        for group in groups.filter(|group| group.live.blocks > 0) {
+            self.filtered += 1;
+            self.filtered_bytes = self.filtered_bytes.saturating_add(group.live.bytes);
+        }
+    }
+}
+
+impl StackEntry {
+    /// Takes in a stack that looks the same, except perhaps for columns.
+    fn merge(&mut self, group: Group, frames: &[Frame]) {
+        self.group.merge(group);
+        for (frame, other) in self.frames.iter_mut().zip(frames) {
+            frame.column = frame.column.filter(|_| frame.column == other.column);
+        }
+    }
+}
+
+impl Filter {
+    fn accepts_counts(&self, group: &Group) -> bool {
+        let live = &group.live;
+        (self.all || live.blocks > 0) && live.bytes >= self.min_bytes && live.blocks >= self.min_blocks
+    }
+
+    fn needs_names(&self) -> bool {
+        let Patterns { function, file, module, ignore } = &self.patterns;
+        !self.fingerprints.is_empty() || [function, file, module, ignore].iter().any(|list| !list.is_empty())
+    }
+
+    fn accepts_names(&self, frames: &[Frame], fingerprint: Fingerprint, modules: &[Module]) -> bool {
+        let function = |frame: &Frame, pattern: &Regex| {
+            frame.function.as_deref().is_some_and(|function| pattern.is_match(function))
+        };
+        let file =
+            |frame: &Frame, pattern: &Regex| frame.file.as_deref().is_some_and(|file| pattern.is_match(file));
+        let module = |frame: &Frame, pattern: &Regex| {
+            let module = frame.module.and_then(|index| modules.get(index));
+            module.is_some_and(|module| pattern.is_match(&module.path.to_string_lossy()))
+        };
+        let any = |patterns: &[Regex], matches: &dyn Fn(&Frame, &Regex) -> bool| {
+            patterns.iter().any(|pattern| frames.iter().any(|frame| matches(frame, pattern)))
+        };
+        let has = |patterns: &[Regex], matches: &dyn Fn(&Frame, &Regex) -> bool| {
+            patterns.is_empty() || any(patterns, matches)
+        };
+        let wanted = &self.patterns;
+        (self.fingerprints.is_empty() || self.fingerprints.contains(&fingerprint))
+            && has(&wanted.function, &function)
+            && has(&wanted.file, &file)
+            && has(&wanted.module, &module)
+            && !any(&wanted.ignore, &|frame, pattern| {
+                function(frame, pattern) || file(frame, pattern) || module(frame, pattern)
+            })
+    }
+}
+
+fn sort(groups: &mut [Group], by: Sort) {
+    groups.sort_by_key(|group| order(group, by));
+}
+
+/// What groups are sorted by, ascending; ties go to more bytes, then more blocks, then to whichever came first.
+fn order(group: &Group, by: Sort) -> (Reverse<u64>, Reverse<u64>, Reverse<u64>) {
+    let live = &group.live;
+    let first = match by {
+        Sort::Bytes => live.bytes,
+        Sort::Blocks => live.blocks,
+        Sort::Allocations => group.allocations,
+        Sort::Peak => group.peak_bytes,
+        Sort::Age => live.births.map_or(0, |(oldest, _)| u64::MAX - oldest),
+    };
+    (Reverse(first), Reverse(live.bytes), Reverse(live.blocks))
+}
+
+/// What people see of a stack; stacks that are equal in it are shown as one.
+type Look = (Option<libleak_format::Origin>, bool, StackEnd, Vec<FrameLook>);
+type FrameLook = (Option<usize>, Option<Arc<str>>, bool, Place);
+
+/// Where a frame is: its line, or its offset where no line is known.
+#[derive(PartialEq, Eq, Hash)]
+enum Place {
+    Line(Option<Arc<str>>, u32),
+    Offset(u64),
+}
+
+fn look(group: &Group, frames: &[Frame], end: StackEnd) -> Look {
+    let frames = frames.iter().map(|frame| {
+        let place = match frame.line {
+            Some(line) => Place::Line(frame.file.clone(), line),
+            None => Place::Offset(frame.offset),
+        };
+        (frame.module, frame.function.clone(), frame.inlined, place)
+    });
+    (group.origin, group.inherited, end, frames.collect())
+}
+
+/// Adds lifetimes: read last, for what is shown only.
+fn add_lifetimes(trace: &Trace, entries: &mut [StackEntry]) {
+    let own = |entry: &StackEntry| if entry.group.inherited { Vec::new() } else { entry.group.sites.clone() };
+    let sites: Vec<usize> = entries.iter().flat_map(own).collect();
+    let histograms = trace.lifetimes(&sites.iter().map(|site| &trace.sites[*site]).collect::<Vec<_>>());
+    let mut histograms = histograms.into_iter();
+    for entry in entries {
+        let mut sum = [0u64; LIFETIME_BUCKETS];
+        for histogram in histograms.by_ref().take(own(entry).len()) {
+            sum.iter_mut().zip(histogram).for_each(|(sum, count)| *sum += count);
+        }
+        let seconds = |q| percentile(&sum, q).and_then(|units| trace.clock.birth_seconds(units));
+        entry.lifetimes = seconds(0.5).zip(seconds(0.99));
+    }
+}

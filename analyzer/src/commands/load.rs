@@ -1,0 +1,47 @@
+//! Reads traces and makes reports of them: where files are opened for an analysis.
+
+use super::failure::Failure;
+use super::options::SymbolOptions;
+use super::progress::Progress;
+use crate::analysis::{Names, Selection};
+use crate::report::{Report, escape};
+use crate::symbols::PerfMap;
+use crate::trace::Trace;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// A perf map larger than this is not read.
+const MAX_PERF_MAP: u64 = 256 << 20;
+
+/// Reads the trace at `path`.
+pub(super) fn trace(path: &Path, progress: &Progress) -> Result<Trace, Failure> {
+    progress.say(&format!("reading {}", escape(&path.to_string_lossy())));
+    let trace = Trace::open(path).map_err(|error| Failure::file(path, error));
+    progress.clear();
+    trace
+}
+
+/// Analyses a trace.
+pub(super) fn report(
+    trace: Trace,
+    selection: &Selection,
+    symbols: &SymbolOptions,
+    progress: &Progress,
+) -> Report {
+    progress.say("looking up names");
+    let jit = if symbols.is_enabled() { perf_map(&trace) } else { None };
+    let names = Names { symbolizer: symbols.symbolizer(), jit: jit.unwrap_or_default() };
+    let report = Report::new(trace, selection, &names);
+    progress.clear();
+    report
+}
+
+/// The names that a JIT of the process left (`/tmp/perf-PID.map`, as Linux' perf reads them). A file from before the
+/// process started is another process's.
+fn perf_map(trace: &Trace) -> Option<PerfMap> {
+    let path = format!("/tmp/perf-{}.map", trace.process.pid);
+    let metadata = std::fs::metadata(&path).ok()?;
+    let started = UNIX_EPOCH + Duration::try_from_secs_f64(trace.clock.started()?).ok()?;
+    let is_its = metadata.is_file() && metadata.len() <= MAX_PERF_MAP && metadata.modified().ok()? >= started;
+    is_its.then(|| std::fs::read(&path).ok().map(|text| PerfMap::parse(&text)))?
+}

@@ -1,0 +1,81 @@
+//! The command line: one subcommand, one file; options in, exit status out.
+
+mod argv;
+mod failure;
+mod info;
+mod lib;
+mod library;
+mod load;
+mod options;
+mod output;
+mod progress;
+mod report;
+mod run;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use failure::Failure;
+use std::process::ExitCode;
+
+const ABOUT: &str = "\
+Says which stacks hold the memory that a program never gave back.
+
+libleak.so records a program into a trace file; leak-analyze reads it.";
+
+const EXAMPLES: &str = "\
+Examples:
+  leak-analyze run -- ./server --port 80        run a program, then report
+  LD_PRELOAD=$(leak-analyze lib) ./server       record without a wrapper
+  leak-analyze libleak.server.4711.bin          report on a trace, also of a running process
+  leak-analyze TRACE --module 'libfoo' --top 5  only stacks that pass through libfoo
+  leak-analyze TRACE -o leaks.json              the report for programs
+  leak-analyze info TRACE                       what the file holds and what it lost
+
+LEAK_ANALYZE_OPTS holds options that are read before those of the command line.
+
+Exit status: 0 done; 1 --fingerprint: found; 2 wrong usage, or a file that cannot be read as a trace; of
+`run`: the program's own, see leak-analyze run --help.";
+
+/// The command line.
+#[derive(Parser)]
+#[command(name = "leak-analyze", version, about = ABOUT, after_help = EXAMPLES, max_term_width = 100)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true, args_override_self = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Report(report::Options),
+    Run(run::Options),
+    Info(info::Options),
+    Lib(lib::Options),
+}
+
+/// Parses the command line, does what it says and gives the exit status.
+pub fn main() -> ExitCode {
+    let status = parse().and_then(|cli| match cli.command {
+        Command::Report(options) => report::main(options),
+        Command::Run(options) => run::main(options),
+        Command::Info(options) => info::main(options),
+        Command::Lib(options) => lib::main(options),
+    });
+    ExitCode::from(status.unwrap_or_else(Failure::report))
+}
+
+fn parse() -> Result<Cli, Failure> {
+    let command = Cli::command();
+    let arguments = argv::complete(&command, std::env::args_os(), std::env::var_os("LEAK_ANALYZE_OPTS"))?;
+    let matches = command.try_get_matches_from(arguments).map_err(Failure::from)?;
+    Cli::from_arg_matches(&matches).map_err(Failure::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_has_no_contradictions() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,234 @@
+//! Options that several subcommands have.
+
+use super::failure::Failure;
+use crate::analysis::{Filter, Fingerprint, Patterns, Selection, Sort};
+use crate::report::Layout;
+use crate::symbols;
+use clap::{Args, ValueEnum};
+use regex::Regex;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// Stacks that the text shows unless told otherwise.
+const TOP: usize = 10;
+
+/// What to show.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "What to show")]
+pub(super) struct View {
+    /// Show the first N stacks [text: 10, other formats: all]
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// Order of the stacks
+    #[arg(long, value_name = "KEY", value_enum, default_value_t = SortKey::Bytes)]
+    sort: SortKey,
+    /// Only stacks with at least SIZE outstanding (K, M, G)
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "0")]
+    min_bytes: u64,
+    /// Only stacks with at least N blocks outstanding
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    min_blocks: u64,
+    /// Only stacks with a function that matches (repeatable)
+    #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
+    function: Vec<Regex>,
+    /// Only stacks with a source file that matches (repeatable)
+    #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
+    file: Vec<Regex>,
+    /// Only stacks with a module whose path matches (repeatable)
+    #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
+    module: Vec<Regex>,
+    /// No stacks with a function, file or module that matches (repeatable)
+    #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
+    ignore: Vec<Regex>,
+    /// Only the stack of this fingerprint; exit status 1 if it has blocks outstanding (repeatable)
+    #[arg(long, value_name = "ID", action = clap::ArgAction::Append)]
+    fingerprint: Vec<Fingerprint>,
+    /// Also stacks whose blocks were all freed
+    #[arg(long)]
+    all: bool,
+    /// Show the N innermost frames of each stack [text: 24, JSON: all]
+    #[arg(long, value_name = "N")]
+    frames: Option<usize>,
+    /// Show whole paths
+    #[arg(long)]
+    full_paths: bool,
+    /// Show whole function names, with parameters and template arguments
+    #[arg(long)]
+    full_names: bool,
+}
+
+/// What comes first.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SortKey {
+    /// Outstanding bytes
+    Bytes,
+    /// Outstanding blocks
+    Blocks,
+    /// Allocations
+    Allocations,
+    /// The most bytes outstanding at a time
+    Peak,
+    /// The oldest outstanding block first
+    Age,
+}
+
+impl View {
+    /// The stacks wanted, for a format that shows all unless told otherwise, or for text.
+    pub(super) fn selection(&self, is_text: bool) -> Selection {
+        let patterns = Patterns {
+            function: self.function.clone(),
+            file: self.file.clone(),
+            module: self.module.clone(),
+            ignore: self.ignore.clone(),
+        };
+        Selection {
+            filter: Filter {
+                all: self.all,
+                min_bytes: self.min_bytes,
+                min_blocks: self.min_blocks,
+                patterns,
+                fingerprints: self.fingerprint.clone(),
+            },
+            sort: match self.sort {
+                SortKey::Bytes => Sort::Bytes,
+                SortKey::Blocks => Sort::Blocks,
+                SortKey::Allocations => Sort::Allocations,
+                SortKey::Peak => Sort::Peak,
+                SortKey::Age => Sort::Age,
+            },
+            top: self.top.or(is_text.then_some(TOP)),
+        }
+    }
+
+    /// Whether a stack was asked for by its fingerprint.
+    pub(super) fn asks_for_fingerprint(&self) -> bool {
+        !self.fingerprint.is_empty()
+    }
+
+    /// How to show them.
+    pub(super) fn layout(&self, color: bool, quiet: bool) -> Layout {
+        let View { frames, full_paths, full_names, .. } = *self;
+        Layout { color, frames, full_paths, full_names, quiet }
+    }
+}
+
+/// Where names come from.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Symbols")]
+pub(super) struct SymbolOptions {
+    /// Look for separate debug files here too (repeatable)
+    #[arg(long, value_name = "DIR", action = clap::ArgAction::Append)]
+    debug_dir: Vec<PathBuf>,
+    /// Look for modules and debug files below DIR instead of /
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
+    /// Show only the functions that were called, not those inlined into them
+    #[arg(long)]
+    no_inlines: bool,
+    /// Show modules and offsets, open no other file
+    #[arg(long)]
+    no_symbols: bool,
+}
+
+impl SymbolOptions {
+    /// As the symbolizer wants them.
+    pub(super) fn symbolizer(&self) -> symbols::Symbolizer {
+        let mut options = symbols::Options {
+            sysroot: self.sysroot.clone(),
+            inlines: !self.no_inlines,
+            enabled: !self.no_symbols,
+            ..symbols::Options::default()
+        };
+        options.debug_dirs.splice(0..0, self.debug_dir.iter().cloned());
+        symbols::Symbolizer::new(options)
+    }
+
+    /// Whether names are wanted at all.
+    pub(super) fn is_enabled(&self) -> bool {
+        !self.no_symbols
+    }
+}
+
+/// How to behave.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Behaviour")]
+pub(super) struct Behaviour {
+    /// Colour: NO_COLOR turns it off, too
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = When::Auto)]
+    color: When,
+    /// No progress and no hints; `run`: nothing at all if nothing is outstanding
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// Threads to use [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// On a terminal
+    Auto,
+    /// On
+    Always,
+    /// Off
+    Never,
+}
+
+impl Behaviour {
+    /// Whether to use colour on `stream`.
+    pub(super) fn color(&self, stream: &impl IsTerminal) -> bool {
+        let wished = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        match self.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => stream.is_terminal() && !wished("NO_COLOR") && !dumb,
+        }
+    }
+
+    /// Whether colour was forced, for files.
+    pub(super) fn color_in_files(&self) -> bool {
+        self.color == When::Always
+    }
+
+    /// Sets the number of threads. Before anything runs in parallel.
+    pub(super) fn set_jobs(&self) -> Result<(), Failure> {
+        let Some(jobs) = self.jobs else { return Ok(()) };
+        if jobs == 0 {
+            return Err(Failure::usage("--jobs must be at least 1"));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global();
+        pool.map_err(|error| Failure::usage(format!("--jobs {jobs}: {error}")))
+    }
+}
+
+/// Bytes with a suffix: `512`, `64K`, `8M`, `1G`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => Some(1),
+        "K" | "KB" | "KIB" => Some(1 << 10),
+        "M" | "MB" | "MIB" => Some(1 << 20),
+        "G" | "GB" | "GIB" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes =
+        digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    bytes.ok_or_else(|| "a size is a whole number, with K, M or G (powers of 1024)".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_take_suffixes() {
+        assert_eq!(
+            ["0", "512", "64K", "8m", "1GiB"].map(|text| size(text).unwrap()),
+            [0, 512, 65536, 8 << 20, 1 << 30]
+        );
+        for wrong in ["", "K", "-1", "1.5M", "1T2", "99999999999G"] {
+            assert!(size(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+}

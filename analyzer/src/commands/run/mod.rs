@@ -1,0 +1,127 @@
+//! `leak-analyze run -- PROGRAM…`: records a program under libleak.so, then reports.
+//!
+//! ```text
+//! program (can it be preloaded?) → recording (environment, folder) → child (run, forward signals, wait)
+//!                                                                  → aftermath (traces) → summary (report)
+//! ```
+
+mod aftermath;
+mod child;
+mod elf;
+mod program;
+mod recording;
+mod summary;
+
+use super::failure::Failure;
+use super::library;
+use super::options::{Behaviour, SymbolOptions, View, size};
+use super::output::OutputOptions;
+use super::progress::Progress;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The wrapper itself failed.
+const WRAPPER_FAILED: u8 = 125;
+
+/// Run a program under libleak.so, then report on what it left outstanding
+///
+/// The report goes to stderr (or to -o files): stdout belongs to the program. Signals are passed on to the program, and
+/// Ctrl-C ends it, not the report. Traces without anything outstanding are removed.
+#[derive(clap::Args, Debug)]
+#[command(args_override_self = true, after_help = EXAMPLES)]
+pub(super) struct Options {
+    /// The program and its arguments
+    #[arg(value_name = "PROGRAM", required = true, last = true)]
+    program: Vec<OsString>,
+    #[command(flatten)]
+    recording: RecordingOptions,
+    #[command(flatten)]
+    output: OutputOptions,
+    #[command(flatten)]
+    view: View,
+    #[command(flatten)]
+    symbols: SymbolOptions,
+    #[command(flatten)]
+    behaviour: Behaviour,
+    /// Exit status if the program ended with 0 and a gate failed
+    #[arg(long, value_name = "N", default_value_t = 23, hide = true)]
+    error_exitcode: u8,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  leak-analyze run -- ./server --port 80
+  leak-analyze run -o leaks.json -o leaks.txt -- ./tests
+  leak-analyze run --only 'cc1*' -- make -j4        only in executables of these names
+  leak-analyze run --output-dir traces -- ./app     keep every trace
+
+Exit status: the program's own; 128+N if signal N ended it; 125 the wrapper itself failed; 126 the program
+cannot be executed or preloaded (static, set-uid, another libc or architecture, built with a sanitizer);
+127 not found; 2 wrong usage.";
+
+/// How to record.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Recording")]
+struct RecordingOptions {
+    /// Record one allocation in SIZE bytes on average instead of every one
+    #[arg(long, value_name = "SIZE", value_parser = checked_size)]
+    sample: Option<String>,
+    /// Size of the event ring, 0, or unlimited [default: 8M]
+    #[arg(long, value_name = "SIZE", value_parser = checked_ring)]
+    ring: Option<String>,
+    /// Frames kept of each stack [default: 128]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    depth: Option<u16>,
+    /// Which children record, too [default: all]
+    #[arg(long, value_name = "WHICH", value_parser = ["all", "fork", "exec", "none"])]
+    follow: Option<String>,
+    /// Record only in executables of these names (globs, comma-separated)
+    #[arg(long, value_name = "GLOBS")]
+    only: Option<String>,
+    /// When to check what is still reachable [default: exit]
+    #[arg(long, value_name = "WHEN", value_parser = ["exit", "off"])]
+    leak_check: Option<String>,
+    /// Write traces to DIR and keep them
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+}
+
+fn checked_size(text: &str) -> Result<String, String> {
+    size(text).map(|bytes| bytes.to_string())
+}
+
+fn checked_ring(text: &str) -> Result<String, String> {
+    if text == "unlimited" { Ok(text.to_owned()) } else { checked_size(text) }
+}
+
+/// Runs the program and reports. Gives the program's status.
+pub(super) fn main(options: Options) -> Result<u8, Failure> {
+    let outputs = options.output.check(true)?;
+    options.behaviour.set_jobs()?;
+    let library =
+        library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;
+    let [program, arguments @ ..] = options.program.as_slice() else {
+        return Err(Failure::usage("run: name a program after --"));
+    };
+    let executable = program::check(program, &library)?;
+    let recording = recording::Recording::prepare(&options.recording, &library)?;
+    let mut command = recording.command(program, arguments);
+    let started = child::run(&mut command);
+    let ended = match started {
+        Ok(ended) => ended,
+        Err(error) => {
+            recording.discard();
+            return Err(program::cannot_execute(&executable, &error));
+        }
+    };
+
+    let progress = Progress::new(options.behaviour.quiet);
+    let traces = aftermath::collect(&recording, &ended, &progress);
+    let summary =
+        summary::Summary { options: &options, outputs: &outputs, recording: &recording, progress: &progress };
+    // The program has run: what goes wrong with the report must not change its status.
+    if let Err(failure) = summary.write(traces) {
+        failure.report();
+    }
+    Ok(ended.status())
+}

@@ -1,0 +1,172 @@
+//! The report of a run: the program's own in full, one line for each child with something outstanding.
+
+use super::Options;
+use super::aftermath::{Other, Traces};
+use super::recording::Recording;
+use crate::commands::failure::{Failure, complain};
+use crate::commands::load;
+use crate::commands::output::Outputs;
+use crate::commands::progress::Progress;
+use crate::report::{Format, Layout, Report, counted, escape, size};
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// Children that get a line at most.
+const MAX_LINES: usize = 20;
+/// Children that are reported in full if the program itself was not recorded.
+const MAX_REPORTS: usize = 3;
+
+/// Everything that the report of a run is made of.
+pub(super) struct Summary<'a> {
+    pub(super) options: &'a Options,
+    pub(super) outputs: &'a Outputs,
+    pub(super) recording: &'a Recording,
+    pub(super) progress: &'a Progress,
+}
+
+impl Summary<'_> {
+    /// Writes the report, keeps what was asked for, and removes the rest.
+    pub(super) fn write(&self, traces: Traces) -> Result<(), Failure> {
+        if traces.program.is_none() && traces.others.is_empty() {
+            complain("no trace was written: the program was not recorded (LIBLEAK_LOG=debug may say why)");
+            self.recording.discard();
+            return Ok(());
+        }
+        let kept_trace = self.keep_trace(&traces);
+        let (reports, listed) = self.reports(&traces, kept_trace)?;
+        let result = self.write_reports(&reports, &traces.others[listed..]);
+        self.clean_up(&reports, &traces);
+        result
+    }
+
+    /// Reports in full, and how many of the others are among them: all if a format for programs is written, else only
+    /// the program's own, or, if that was not recorded, the first that have something outstanding.
+    fn reports(&self, traces: &Traces, kept_trace: Option<&Path>) -> Result<(Vec<Report>, usize), Failure> {
+        let everything = !self.outputs.is_text();
+        let listed = match (&traces.program, everything) {
+            (_, true) => traces.others.len(),
+            (Some(_), false) => 0,
+            (None, false) => traces.others.len().min(MAX_REPORTS),
+        };
+        let selection = self.options.view.selection(!everything);
+        let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
+        let mut reports = Vec::new();
+        for path in paths {
+            let trace = load::trace(path, self.progress)?;
+            let mut report = load::report(trace, &selection, &self.options.symbols, self.progress);
+            report.is_kept = !self.recording.is_temporary || report.has_outstanding();
+            if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(path)) {
+                report.trace.path = kept.to_owned();
+                report.is_kept = true;
+            }
+            report.next = self.next(&report);
+            reports.push(report);
+        }
+        Ok((reports, listed))
+    }
+
+    fn write_reports(&self, reports: &[Report], others: &[Other]) -> Result<(), Failure> {
+        let behaviour = &self.options.behaviour;
+        let layout = self.options.view.layout(behaviour.color(&io::stderr()), behaviour.quiet);
+        self.outputs.write_files(reports, &layout, behaviour)?;
+        let Some(format) = self.outputs.stream else { return Ok(()) };
+        let is_clean = !reports.iter().any(Report::has_outstanding) && !others.iter().any(Other::is_wanted);
+        if behaviour.quiet && is_clean {
+            return Ok(());
+        }
+        let mut out = BufWriter::new(io::stderr().lock());
+        self.write_stream(&mut out, format, reports, others, &layout)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    fn write_stream(
+        &self,
+        out: &mut dyn Write,
+        format: Format,
+        reports: &[Report],
+        others: &[Other],
+        layout: &Layout,
+    ) -> io::Result<()> {
+        if format == Format::Text {
+            writeln!(out)?;
+        }
+        format.write(out, reports, layout)?;
+        if format == Format::Text { children(out, others) } else { Ok(()) }
+    }
+
+    fn next(&self, report: &Report) -> Vec<String> {
+        let mut next = Vec::new();
+        if report.is_kept && report.selected.more > 0 {
+            let path = report.trace.path.to_string_lossy();
+            next.push(format!(
+                "leak-analyze {} --top {}",
+                shell_words::quote(&path),
+                report.selected.stacks.len() * 4
+            ));
+        }
+        let words: Vec<_> = self.options.program.iter().map(|word| word.to_string_lossy()).collect();
+        let program = shell_words::join(words);
+        if program.chars().count() <= 60 {
+            next.push(format!("leak-analyze run -o leaks.json -- {program}"));
+        }
+        next
+    }
+
+    /// Copies the program's trace to where `-o FILE.bin` wants it; the first such place.
+    fn keep_trace(&self, traces: &Traces) -> Option<&Path> {
+        let mut kept = None;
+        for to in &self.outputs.traces {
+            let copied = match &traces.program {
+                None => Err("the program itself was not recorded".to_owned()),
+                Some(from) => fs::copy(from, to).map_err(|error| error.to_string()),
+            };
+            match copied {
+                Ok(_) => kept = kept.or(Some(to.as_path())),
+                Err(why) => complain(&format!("{}: cannot be written: {why}", to.display())),
+            }
+        }
+        kept
+    }
+
+    /// Removes temporary traces that nobody was told about.
+    fn clean_up(&self, reports: &[Report], traces: &Traces) {
+        if !self.recording.is_temporary {
+            return;
+        }
+        let is_named = |path: &Path| {
+            reports.iter().any(|report| report.is_kept && report.trace.path == path)
+                || traces.others.iter().any(|other| other.is_wanted() && other.path == path)
+        };
+        for path in self.recording.new_files().iter().filter(|path| !is_named(path)) {
+            // A file that cannot be removed lies in a folder for temporary files.
+            _ = fs::remove_file(path);
+        }
+        self.recording.discard();
+    }
+}
+
+/// One line for each process that left something, one for all others.
+fn children(out: &mut dyn Write, others: &[Other]) -> io::Result<()> {
+    if others.is_empty() {
+        return Ok(());
+    }
+    let (wanted, clean): (Vec<&Other>, Vec<&Other>) = others.iter().partition(|other| other.is_wanted());
+    let processes = if others.len() == 1 { "process was" } else { "processes were" };
+    let (all, left) = (others.len(), wanted.len());
+    writeln!(out, "\n{all} other {processes} recorded, {left} with memory outstanding")?;
+    for other in wanted.iter().take(MAX_LINES) {
+        let what = format!("{} in {}", size(other.live_bytes), counted(other.live_blocks, "block"));
+        let command: String = other.command.chars().take(40).collect();
+        writeln!(out, "  {what:<28} {} (pid {})", escape(&command), other.pid)?;
+        writeln!(out, "    {}", escape(&other.path.to_string_lossy()))?;
+    }
+    if let Some(more) = wanted.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
+        writeln!(out, "  and {more} more")?;
+    }
+    if !clean.is_empty() && !wanted.is_empty() {
+        writeln!(out, "  {} returned everything", counted(clean.len() as u64, "other"))?;
+    }
+    Ok(())
+}

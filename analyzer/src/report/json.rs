@@ -1,0 +1,287 @@
+//! The report for programs: JSON, schema `libleak-report/1`.
+//!
+//! Keys are only ever added. Counts and bytes are integers, times decimal seconds since the start of the trace, `null` is
+//! "not known". `stacks` are those with outstanding blocks unless all are asked for; each `offset` is the recorded
+//! address in the module's own address space (a return address: the byte before it belongs to the call).
+
+use super::Report;
+use super::text::Layout;
+use crate::analysis::{Frame, StackEntry, Usage};
+use crate::trace::{Ending, Lost, Module, Settings, StackEnd, Thread, Trace};
+use libleak_format::Origin;
+use serde::Serialize;
+use std::io;
+
+/// Writes one report as an object, several as an array.
+pub(super) fn write(out: &mut dyn io::Write, reports: &[Report], layout: &Layout) -> io::Result<()> {
+    match reports {
+        [report] => serde_json::to_writer_pretty(&mut *out, &Document::new(report, layout))?,
+        _ => {
+            let documents: Vec<Document> =
+                reports.iter().map(|report| Document::new(report, layout)).collect();
+            serde_json::to_writer_pretty(&mut *out, &documents)?;
+        }
+    }
+    writeln!(out)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    trace: TraceObject<'a>,
+    totals: TotalsObject,
+    stacks: Vec<StackObject<'a>>,
+    findings: [(); 0],
+}
+
+#[derive(Serialize)]
+struct TraceObject<'a> {
+    path: String,
+    pid: u32,
+    ppid: u32,
+    executable: &'a str,
+    command: &'a [String],
+    host: &'a str,
+    started: Option<f64>,
+    duration_s: Option<f64>,
+    mode: &'static str,
+    sample_bytes: Option<u64>,
+    end: &'static str,
+    exit_status: Option<u32>,
+    signal: Option<u32>,
+    checked: bool,
+    undecided_operations: usize,
+    dropped_events: u64,
+    overwritten_events: u64,
+    truncated_stacks: u64,
+    unknown_frees: u64,
+    lost: Lost,
+    threads: Vec<ThreadObject<'a>>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ThreadObject<'a> {
+    tid: u32,
+    name: &'a str,
+    start_s: Option<f64>,
+    end_s: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct TotalsObject {
+    #[serde(flatten)]
+    heap: Usage,
+    peak_bytes: u64,
+    peak_error_bytes: u64,
+    peak_at_s: Option<f64>,
+    inherited_blocks: u64,
+    inherited_bytes: u64,
+    mapped: Usage,
+    kinds: Kinds,
+}
+
+/// Blocks by kind. Without a leak check all are unknown.
+#[derive(Default, Serialize)]
+struct Kinds {
+    definite: KindCount,
+    indirect: KindCount,
+    possible: KindCount,
+    reachable: KindCount,
+    unknown: KindCount,
+}
+
+#[derive(Default, Serialize)]
+struct KindCount {
+    blocks: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct StackObject<'a> {
+    fingerprint: String,
+    live_blocks: u64,
+    live_bytes: u64,
+    smallest_bytes: Option<u64>,
+    largest_bytes: Option<u64>,
+    allocations: u64,
+    frees: u64,
+    allocated_bytes: u64,
+    peak_bytes: u64,
+    kinds: Kinds,
+    origin: &'static str,
+    inherited: bool,
+    threads: Vec<u32>,
+    oldest_s: Option<f64>,
+    newest_s: Option<f64>,
+    lifetime_p50_s: Option<f64>,
+    lifetime_p99_s: Option<f64>,
+    growth: Option<()>,
+    interval: Option<()>,
+    suppressed_by: Option<()>,
+    complete: bool,
+    frames: Vec<FrameObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct FrameObject<'a> {
+    function: Option<&'a str>,
+    module: Option<String>,
+    build_id: Option<String>,
+    offset: u64,
+    file: Option<&'a str>,
+    line: Option<u32>,
+    column: Option<u32>,
+    inlined: bool,
+}
+
+impl<'a> Document<'a> {
+    fn new(report: &'a Report, layout: &Layout) -> Document<'a> {
+        let stacks = report.selected.stacks.iter();
+        Document {
+            schema: "libleak-report/1",
+            trace: TraceObject::new(report),
+            totals: TotalsObject::new(report),
+            stacks: stacks.map(|entry| StackObject::new(entry, &report.trace, layout)).collect(),
+            findings: [],
+        }
+    }
+}
+
+impl<'a> TraceObject<'a> {
+    fn new(report: &'a Report) -> TraceObject<'a> {
+        let Trace { process, settings, lost, ending, threads, .. } = &report.trace;
+        let (exit_status, signal) = match *ending {
+            Ending::Exit { status } => (Some(status), None),
+            Ending::Signal { number } => (None, Some(number)),
+            _ => (None, None),
+        };
+        TraceObject {
+            path: report.trace.path.to_string_lossy().into_owned(),
+            pid: process.pid,
+            ppid: process.ppid,
+            executable: &process.executable,
+            command: &process.command,
+            host: &process.host,
+            started: report.trace.clock.started().map(rounded),
+            duration_s: report.trace.duration.map(rounded),
+            mode: mode_name(settings),
+            sample_bytes: settings.sample_bytes,
+            end: end_name(*ending),
+            exit_status,
+            signal,
+            checked: false,
+            undecided_operations: report.trace.undecided.len(),
+            dropped_events: lost.dropped_events,
+            overwritten_events: lost.overwritten_events,
+            truncated_stacks: lost.truncated_stacks,
+            unknown_frees: lost.unknown_frees,
+            lost: *lost,
+            threads: threads
+                .iter()
+                .filter(|thread| thread.tid != 0)
+                .map(|thread| thread_object(thread, report))
+                .collect(),
+            warnings: report.warnings(),
+        }
+    }
+}
+
+fn thread_object<'a>(thread: &'a Thread, report: &Report) -> ThreadObject<'a> {
+    let seconds = |ticks| report.trace.clock.seconds(ticks).map(rounded);
+    ThreadObject {
+        tid: thread.tid,
+        name: &thread.name,
+        start_s: seconds(thread.start),
+        end_s: Some(thread.end).filter(|end| *end != 0).and_then(seconds),
+    }
+}
+
+impl TotalsObject {
+    fn new(report: &Report) -> TotalsObject {
+        let totals = &report.totals;
+        let unknown = KindCount { blocks: totals.heap.live_blocks, bytes: totals.heap.live_bytes };
+        TotalsObject {
+            heap: totals.heap,
+            peak_bytes: totals.peak_bytes,
+            peak_error_bytes: totals.peak_error,
+            peak_at_s: totals.peak_at.map(rounded),
+            inherited_blocks: totals.inherited_blocks,
+            inherited_bytes: totals.inherited_bytes,
+            mapped: totals.mapped,
+            kinds: Kinds { unknown, ..Kinds::default() },
+        }
+    }
+}
+
+impl<'a> StackObject<'a> {
+    fn new(entry: &'a StackEntry, trace: &Trace, layout: &Layout) -> StackObject<'a> {
+        let group = &entry.group;
+        let live = &group.live;
+        let birth = |units: u64| trace.clock.birth_seconds(units as f64).map(rounded);
+        let threads = live.threads.iter().filter_map(|index| trace.threads.get(usize::from(*index)));
+        let limit = layout.frames.unwrap_or(usize::MAX);
+        StackObject {
+            fingerprint: entry.fingerprint.to_string(),
+            live_blocks: live.blocks,
+            live_bytes: live.bytes,
+            smallest_bytes: live.sizes.map(|(smallest, _)| smallest),
+            largest_bytes: live.sizes.map(|(_, largest)| largest),
+            allocations: group.allocations,
+            frees: group.frees,
+            allocated_bytes: group.allocated_bytes,
+            peak_bytes: group.peak_bytes,
+            kinds: Kinds {
+                unknown: KindCount { blocks: live.blocks, bytes: live.bytes },
+                ..Kinds::default()
+            },
+            origin: group.origin.map_or("unknown", Origin::name),
+            inherited: group.inherited,
+            threads: threads.map(|thread| thread.tid).filter(|tid| *tid != 0).collect(),
+            oldest_s: live.births.and_then(|(oldest, _)| birth(oldest)),
+            newest_s: live.births.and_then(|(_, newest)| birth(newest)),
+            lifetime_p50_s: entry.lifetimes.map(|(p50, _)| rounded(p50)),
+            lifetime_p99_s: entry.lifetimes.map(|(_, p99)| rounded(p99)),
+            growth: None,
+            interval: None,
+            suppressed_by: None,
+            complete: entry.end == StackEnd::Complete,
+            frames: entry.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),
+        }
+    }
+}
+
+fn frame_object<'a>(frame: &'a Frame, trace: &Trace) -> FrameObject<'a> {
+    let module = frame.module.and_then(|index| trace.modules.get(index));
+    FrameObject {
+        function: frame.function.as_deref(),
+        module: module.map(|module| module.path.to_string_lossy().into_owned()),
+        build_id: module.and_then(Module::build_id_hex),
+        offset: frame.offset,
+        file: frame.file.as_deref(),
+        line: frame.line,
+        column: frame.column,
+        inlined: frame.inlined,
+    }
+}
+
+/// How every allocation, or which of them, was recorded.
+pub(super) fn mode_name(settings: &Settings) -> &'static str {
+    if settings.sample_bytes.is_some() { "sampled" } else { "exact" }
+}
+
+/// The end's name.
+pub(super) fn end_name(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Exit { .. } => "exit",
+        Ending::Signal { .. } => "signal",
+        Ending::Exec => "exec",
+        Ending::Running => "running",
+        Ending::Lost => "lost",
+    }
+}
+
+/// Microseconds are all that the clock is good for.
+pub(super) fn rounded(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}

@@ -1,0 +1,168 @@
+//! Puts into words what a trace does not hold and what that means for the numbers.
+
+use super::human::{count, counted};
+use crate::trace::{Ending, Lost, Settings, Trace, Undecided};
+use libleak_format::header::{Allocator, Attach, Fallback};
+use libleak_format::threads::Operation;
+
+/// Operations that are named one by one at most.
+const MAX_NAMED: usize = 16;
+
+/// One sentence for each thing that was lost.
+pub(super) fn losses(lost: &Lost) -> Vec<String> {
+    let sentence = |number: u64, one: &str, many: &str, meaning: &str| {
+        (number > 0).then(|| format!("{} {}: {meaning}", count(number), if number == 1 { one } else { many }))
+    };
+    let sentences = [
+        sentence(
+            lost.dropped_events,
+            "operation could not be recorded",
+            "operations could not be recorded",
+            "no memory or disk space was left; every number here is a lower bound",
+        ),
+        sentence(
+            lost.untracked_blocks,
+            "block found no room in the live table",
+            "blocks found no room in the live table",
+            "counted as allocations, but never shown as outstanding",
+        ),
+        sentence(
+            lost.untracked_mappings,
+            "mapping was not tracked",
+            "mappings were not tracked",
+            "no room in its table; what is mapped is a lower bound",
+        ),
+        sentence(
+            lost.oversized_blocks,
+            "block is larger than 16 TiB",
+            "blocks are larger than 16 TiB",
+            "counted with that size",
+        ),
+        sentence(
+            lost.truncated_stacks,
+            "stack was cut at the depth limit",
+            "stacks were cut at the depth limit",
+            "their outer frames are missing (LIBLEAK_DEPTH raises it)",
+        ),
+        sentence(
+            lost.incomplete_stacks,
+            "stack ends early",
+            "stacks end early",
+            "code without unwind information; the frames shown are right, outer ones are missing",
+        ),
+        sentence(
+            lost.unfollowed_children,
+            "child was not followed",
+            "children were not followed",
+            "what it did is in no trace",
+        ),
+        sentence(
+            lost.untracked_modules,
+            "module was not recorded",
+            "modules were not recorded",
+            "no room in its table; frames in it have no names",
+        ),
+        sentence(
+            lost.untracked_threads,
+            "thread was not recorded",
+            "threads were not recorded",
+            "no room in its table; its blocks are counted, but not under its name",
+        ),
+        sentence(
+            lost.refused_growth,
+            "time the file could not grow",
+            "times the file could not grow",
+            "disk full, or LIBLEAK_MAX_SIZE reached",
+        ),
+    ];
+    sentences.into_iter().flatten().collect()
+}
+
+/// One sentence for each thing that is missing but touches no number in the report.
+pub(super) fn harmless(lost: &Lost) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let old = lost.overwritten_events.saturating_add(lost.ring_misses);
+    if old > 0 {
+        sentences.push(format!(
+            "{} not kept in the event ring (LIBLEAK_RING is its size): totals and outstanding blocks are exact all the same",
+            if old == 1 { "1 event was".to_owned() } else { format!("{} events were", count(old)) }
+        ));
+    }
+    if lost.unknown_frees > 0 {
+        sentences.push(format!(
+            "{} of blocks that libleak never saw: normal for blocks from before it was loaded",
+            counted(lost.unknown_frees, "free")
+        ));
+    }
+    sentences
+}
+
+/// The operations that were under way, so that nobody can say what became of them.
+pub(super) fn undecided(trace: &Trace) -> Vec<String> {
+    if trace.ending == Ending::Running {
+        let threads = trace.undecided.len() as u64;
+        let sentence = || format!("{} in the middle of an operation just then", counted(threads, "thread"));
+        return (threads > 0).then(sentence).into_iter().collect();
+    }
+    let describe = |undecided: &Undecided| {
+        let thread = match trace.threads.get(undecided.thread as usize) {
+            Some(thread) if thread.tid != 0 => format!("thread {} ({})", thread.tid, thread.name),
+            _ => "a thread".to_owned(),
+        };
+        let (address, size) = (undecided.address, counted(undecided.size, "byte"));
+        match undecided.operation {
+            Operation::Allocate => {
+                format!("{thread} was allocating {size}: that block may exist without being counted")
+            }
+            Operation::Free => format!("{thread} was freeing the block at {address:#x}: counted as freed"),
+            Operation::Reallocate => {
+                format!(
+                    "{thread} was reallocating the block at {address:#x} to {size}: counted with its old size"
+                )
+            }
+        }
+    };
+    let mut sentences: Vec<String> = trace.undecided.iter().take(MAX_NAMED).map(describe).collect();
+    if let Some(more) = trace.undecided.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
+        sentences.push(format!("{} more threads were in the middle of an operation", count(more as u64)));
+    }
+    sentences
+}
+
+/// What the way of recording means for the numbers.
+pub(super) fn settings(settings: &Settings) -> Vec<String> {
+    let fallback = |bit: u32| settings.fallbacks & bit != 0;
+    let sentences = [
+        (
+            settings.sample_bytes.is_some(),
+            "the trace is sampled: its numbers count only the sampled blocks, and this version makes no estimates \
+             from them",
+        ),
+        (
+            settings.check_held,
+            "the trace holds a leak check whose answers this version does not read: every block is of unknown kind",
+        ),
+        (
+            settings.allocator & Allocator::EXECUTABLE != 0,
+            "the executable brings an allocator of its own: what that hands out was not recorded",
+        ),
+        (
+            settings.attach & Attach::LATE != 0,
+            "libleak was loaded after the program's start: earlier blocks are unknown",
+        ),
+        (
+            settings.inherited_incomplete,
+            "the parent changed while its blocks were copied at the fork: inherited blocks may be missing",
+        ),
+        (
+            fallback(Fallback::FOLDER),
+            "the default folder was not writable, so the trace was written elsewhere",
+        ),
+        (
+            fallback(Fallback::FILE_SYSTEM),
+            "the folder asked for cannot hold a trace safely, so it was written to /dev/shm",
+        ),
+        (fallback(Fallback::RING), "the event ring is smaller than asked for: memory limit or disk space"),
+    ];
+    sentences.into_iter().filter(|(holds, _)| *holds).map(|(_, sentence)| sentence.to_owned()).collect()
+}

@@ -1,0 +1,109 @@
+//! Shows what an analysis found: one format, one file.
+
+mod escape;
+mod human;
+mod info;
+mod json;
+mod lost;
+mod names;
+mod text;
+
+pub use escape::escape;
+pub use human::{count, counted, duration, share, size};
+pub use info::{Info, ModuleInfo};
+pub use text::{Layout, Text};
+
+use crate::analysis::{Group, Names, Selected, Selection, Totals, outstanding, select, totals};
+use crate::trace::Trace;
+use std::io;
+
+/// What is to be shown of one trace.
+pub struct Report {
+    /// The trace.
+    pub trace: Trace,
+    /// What its process did in all.
+    pub totals: Totals,
+    /// Stacks with outstanding heap blocks of the process's own, before any filter.
+    pub outstanding_stacks: usize,
+    /// The stacks to show.
+    pub selected: Selected,
+    /// Whether the trace's file can still be found when the report is read.
+    pub is_kept: bool,
+    /// Commands to try next.
+    pub next: Vec<String>,
+}
+
+impl Report {
+    /// Analyses a trace.
+    pub fn new(trace: Trace, selection: &Selection, names: &Names) -> Report {
+        let groups = outstanding(&trace);
+        let is_own_heap = |group: &Group| group.live.blocks > 0 && !group.inherited && !group.is_mapping();
+        let outstanding_stacks = groups.iter().filter(|group| is_own_heap(group)).count();
+        let selected = select(&trace, groups, selection, names);
+        Report {
+            totals: totals(&trace),
+            outstanding_stacks,
+            selected,
+            trace,
+            is_kept: true,
+            next: Vec::new(),
+        }
+    }
+
+    /// Whether the process has memory outstanding that it allocated itself.
+    pub fn has_outstanding(&self) -> bool {
+        self.totals.heap.live_blocks + self.totals.mapped.live_blocks > 0
+    }
+
+    /// Everything that readers of the numbers should know, sentences without a final stop.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.trace.warnings.clone();
+        warnings.extend(lost::undecided(&self.trace));
+        warnings.extend(lost::settings(&self.trace.settings));
+        warnings.extend(self.selected.warnings.iter().cloned());
+        warnings
+    }
+}
+
+/// A format that reports are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people at a terminal.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Format {
+    /// Every format with its name.
+    pub const ALL: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+
+    /// The format that the extension of a file's name stands for.
+    pub fn from_extension(extension: &str) -> Option<Format> {
+        match extension {
+            "txt" => Some(Format::Text),
+            "json" => Some(Format::Json),
+            _ => None,
+        }
+    }
+
+    /// Writes reports to `out`: in text one after the other, in JSON one object or an array of several.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write(self, out: &mut dyn io::Write, reports: &[Report], layout: &Layout) -> io::Result<()> {
+        match self {
+            Format::Json => json::write(out, reports, layout),
+            Format::Text => {
+                for (index, report) in reports.iter().enumerate() {
+                    if index > 0 {
+                        writeln!(out, "\n{}\n", "─".repeat(text::WIDTH))?;
+                    }
+                    Text::new(report, layout).write(out)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The first lines: whose trace it is, how much is outstanding, where the biggest part comes from.
+
+use super::stack::{is_libc, is_noise};
+use super::{Text, WIDTH};
+use crate::report::{count, counted, duration, escape, names, share, size};
+use crate::trace::{Ending, Process};
+use std::io;
+
+/// Columns before the text of the answer.
+const INDENT: usize = 13;
+
+pub(super) fn write(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
+    writeln!(out, "{}\n", text.style.bold(&title(text)))?;
+    for (label, line) in lines(text) {
+        writeln!(out, "{label:<INDENT$}{line}")?;
+    }
+    Ok(())
+}
+
+/// `./server (pid 4711): 12 min 4 s, ended by SIGINT, every allocation recorded`
+fn title(text: &Text) -> String {
+    let trace = &text.report.trace;
+    let mut facts: Vec<String> = trace.duration.map(duration).into_iter().collect();
+    facts.push(ending(trace.ending));
+    facts.push(match trace.settings.sample_bytes {
+        None => "every allocation recorded".to_owned(),
+        Some(bytes) => format!("sampled every {} on average", size(bytes)),
+    });
+    let facts = format!(" (pid {}): {}", trace.process.pid, facts.join(", "));
+    let room = WIDTH.saturating_sub(facts.chars().count()).max(16);
+    format!("{}{facts}", names::start_of(&command(&trace.process), room))
+}
+
+/// The command line, or what is known of it.
+pub(crate) fn command(process: &Process) -> String {
+    let words = process.command.iter().map(|word| escape(word));
+    let command = words.collect::<Vec<_>>().join(" ");
+    match (command.is_empty(), process.executable.is_empty()) {
+        (false, _) => command,
+        (true, false) => escape(&process.executable).into_owned(),
+        (true, true) => "a process".to_owned(),
+    }
+}
+
+/// How a process ended, as part of a sentence.
+pub(crate) fn ending(ending: Ending) -> String {
+    match ending {
+        Ending::Exit { status } => format!("exit status {status}"),
+        Ending::Signal { number } => format!("ended by {}", signal_name(number)),
+        Ending::Exec => "replaced by exec".to_owned(),
+        Ending::Running => "still running".to_owned(),
+        Ending::Lost => "end not recorded (killed?)".to_owned(),
+    }
+}
+
+/// `SIGINT`; `signal 42` for numbers without a name.
+fn signal_name(number: u32) -> String {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+        "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+        "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ];
+    let name = (number as usize).checked_sub(1).and_then(|index| NAMES.get(index));
+    name.map_or_else(|| format!("signal {number}"), |name| format!("SIG{name}"))
+}
+
+fn lines(text: &Text) -> Vec<(&'static str, String)> {
+    let (report, totals) = (text.report, &text.report.totals);
+    let heap = &totals.heap;
+    let mut lines = Vec::new();
+    if heap.allocations == 0 && heap.live_blocks == 0 {
+        lines.push(("outstanding", "nothing: no allocation was recorded".to_owned()));
+    } else if heap.live_blocks == 0 {
+        let freed = text.style.bold("nothing");
+        lines.push(("outstanding", format!("{freed}: every block was freed")));
+    } else {
+        let amount =
+            text.style.bold(&format!("{} in {}", size(heap.live_bytes), counted(heap.live_blocks, "block")));
+        lines.push((
+            "outstanding",
+            format!("{amount}, from {}", counted(report.outstanding_stacks as u64, "stack")),
+        ));
+        lines.extend(biggest(text).map(|line| ("biggest", line)));
+    }
+    if totals.mapped.live_blocks > 0 {
+        let (bytes, blocks) = (size(totals.mapped.live_bytes), counted(totals.mapped.live_blocks, "mapping"));
+        lines.push(("mapped", format!("{bytes} in {blocks} that the program made with mmap")));
+    }
+    if totals.inherited_blocks > 0 {
+        let (bytes, blocks) = (size(totals.inherited_bytes), counted(totals.inherited_blocks, "block"));
+        lines.push(("inherited", format!("{bytes} in {blocks} of the parent process, not counted above")));
+    }
+    if heap.allocations > 0 {
+        let allocations = counted(heap.allocations, "allocation");
+        let mut line = format!("{allocations} ({}), {} freed", size(heap.allocated_bytes), count(heap.frees));
+        line.push_str(&peak(text));
+        lines.push(("in all", line));
+    }
+    lines
+}
+
+/// `; at most 8.12 MiB at a time, at 4.2 s`
+fn peak(text: &Text) -> String {
+    let totals = &text.report.totals;
+    let mut line = format!("; at most {} at a time", size(totals.peak_bytes));
+    if totals.peak_error > 0 {
+        line.push_str(&format!(" (± {})", size(totals.peak_error)));
+    }
+    if let Some(seconds) = totals.peak_at {
+        line.push_str(&format!(", at {}", duration(seconds)));
+    }
+    line
+}
+
+/// Where the biggest stack allocates: its first frame with a name that is the program's own, or failing that, not the C
+/// library's.
+fn biggest(text: &Text) -> Option<String> {
+    let report = text.report;
+    let own_blocks =
+        report.selected.stacks.iter().filter(|entry| !entry.group.inherited && !entry.group.is_mapping());
+    let entry = own_blocks.max_by_key(|entry| entry.group.live.bytes)?;
+    let named =
+        || entry.frames[..entry.frames.len() - entry.startup].iter().filter(|frame| frame.function.is_some());
+    let own = named().find(|frame| !is_noise(frame, &report.trace));
+    let frame =
+        own.or_else(|| named().find(|frame| !is_libc(frame, &report.trace))).or_else(|| named().next())?;
+    let function = frame.function.as_deref()?;
+    let amount = format!("{} in ", share(entry.group.live.bytes, report.totals.heap.live_bytes));
+    let place = frame.file.as_deref().map(|file| {
+        let line = frame.line.map(|line| format!(":{line}")).unwrap_or_default();
+        format!(", {}{line}", escape(text.layout.path(file)))
+    });
+    let place = place.unwrap_or_default();
+    let room = WIDTH.saturating_sub(INDENT + amount.chars().count() + place.chars().count()).max(20);
+    Some(format!("{amount}{}{place}", escape(&names::function(function, room))))
+}

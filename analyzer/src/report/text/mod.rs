@@ -1,0 +1,38 @@
+//! The report for people: the answer first, then the stacks behind it, then what was lost and what to do next.
+
+mod answer;
+mod footer;
+mod stack;
+mod style;
+
+pub(super) use answer::{command, ending};
+pub use style::Layout;
+pub(super) use style::{Style, WIDTH, wrap};
+
+use super::Report;
+use std::io;
+
+/// A report as text.
+pub struct Text<'a> {
+    report: &'a Report,
+    layout: &'a Layout,
+    style: Style,
+}
+
+impl<'a> Text<'a> {
+    /// The text of `report`.
+    pub fn new(report: &'a Report, layout: &'a Layout) -> Text<'a> {
+        Text { report, layout, style: Style { color: layout.color } }
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        answer::write(self, out)?;
+        stack::write_all(self, out)?;
+        footer::write(self, out)
+    }
+}

@@ -1,0 +1,202 @@
+//! The stacks behind the answer, each with its counts and its frames.
+
+use super::{Text, WIDTH};
+use crate::analysis::{Frame, StackEntry};
+use crate::report::{count, counted, duration, escape, names, share, size};
+use crate::trace::{StackEnd, Trace};
+use libleak_format::Origin;
+use std::borrow::Cow;
+use std::io;
+
+/// Columns before a frame.
+const INDENT: usize = 7;
+/// Columns that functions take at most, so that places stand below each other.
+const FUNCTION: usize = 52;
+
+pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
+    let selected = &text.report.selected;
+    let rank = selected.stacks.len().to_string().len();
+    let sizes = selected.stacks.iter().map(|entry| size(entry.group.live.bytes).len()).max().unwrap_or(0);
+    let columns = Columns { rank: rank.max(2), size: sizes };
+    for (index, entry) in selected.stacks.iter().enumerate() {
+        writeln!(out)?;
+        write(text, entry, index + 1, &columns, out)?;
+    }
+    let rest = [
+        (selected.more, selected.more_bytes, "not shown (--top N shows N of them)"),
+        (selected.filtered, selected.filtered_bytes, "left out by filters"),
+    ];
+    for (stacks, bytes, why) in rest.into_iter().filter(|(stacks, _, _)| *stacks > 0) {
+        writeln!(out, "\n{} with {} {why}", counted(stacks as u64, "more stack"), size(bytes))?;
+    }
+    Ok(())
+}
+
+/// Widths that make numbers stand below each other.
+struct Columns {
+    rank: usize,
+    size: usize,
+}
+
+fn write(
+    text: &Text,
+    entry: &StackEntry,
+    rank: usize,
+    columns: &Columns,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    writeln!(out, "{}", headline(text, entry, rank, columns))?;
+    let shown = entry.frames.len() - entry.startup;
+    // Whoever has nothing but start-up frames sees those.
+    let shown = if shown == 0 { entry.frames.len() } else { shown };
+    let limited = shown.min(text.layout.frame_limit());
+    let rows: Vec<Row> = entry.frames[..limited].iter().map(|frame| Row::new(text, frame)).collect();
+    let width = rows.iter().map(|row| row.function.chars().count()).max().unwrap_or(0);
+    for row in rows {
+        writeln!(out, "{}", row.line(text, width))?;
+    }
+    let mut notes: Vec<String> = Vec::new();
+    if limited < shown {
+        notes.push(format!("{} (--frames N shows N)", counted((shown - limited) as u64, "more frame")));
+    }
+    if shown < entry.frames.len() {
+        notes.push(format!("{} hidden", counted((entry.frames.len() - shown) as u64, "start-up frame")));
+    }
+    match entry.end {
+        StackEnd::Complete => {}
+        StackEnd::Truncated => notes.push("cut at the depth limit".to_owned()),
+        StackEnd::Incomplete => notes.push("no unwind information beyond this frame".to_owned()),
+    }
+    if !notes.is_empty() {
+        writeln!(out, "{:INDENT$}{}", "", text.style.dim(&format!("… {}", notes.join(", "))))?;
+    }
+    writeln!(out, "{}", history(text, entry))
+}
+
+/// ` 1  1.52 MiB  33 %  3,620 blocks of 184 B, new[], 2.1 s to 12 min old`
+fn headline(text: &Text, entry: &StackEntry, rank: usize, columns: &Columns) -> String {
+    let (group, totals) = (&entry.group, &text.report.totals);
+    let live = &group.live;
+    let whole = match (group.inherited, group.is_mapping()) {
+        (true, _) => totals.inherited_bytes,
+        (false, true) => totals.mapped.live_bytes,
+        (false, false) => totals.heap.live_bytes,
+    };
+    let what = if group.is_mapping() { "mapping" } else { "block" };
+    let amount = format!("{:>width$}", size(live.bytes), width = columns.size);
+    let mut line = format!("{rank:>width$}  ", width = columns.rank);
+    line.push_str(&text.style.bold(&amount));
+    line.push_str(&format!("  {:>5}  {}", share(live.bytes, whole), counted(live.blocks, what)));
+    if let Some((smallest, largest)) = live.sizes.filter(|_| live.blocks > 1) {
+        let (least, most) = (size(smallest), size(largest));
+        line.push_str(&match (smallest == largest, least == most) {
+            (true, _) => format!(" of {most}"),
+            (false, true) => format!(" of about {most}"),
+            (false, false) => format!(" of {least} to {most}"),
+        });
+    }
+    line.push_str(&format!(", {}", group.origin.map_or("unknown origin", Origin::name)));
+    if group.inherited {
+        line.push_str(", inherited from the parent process");
+    }
+    line.push_str(&age(entry, &text.report.trace).map(|age| format!(", {age}")).unwrap_or_default());
+    line
+}
+
+/// How old the blocks are at the end of the trace.
+fn age(entry: &StackEntry, trace: &Trace) -> Option<String> {
+    let (oldest, newest) = entry.group.live.births?;
+    let end = trace.duration?;
+    let age = |birth: u64| Some(duration((end - trace.clock.birth_seconds(birth as f64)?).max(0.0)));
+    let (oldest, newest) = (age(oldest)?, age(newest)?);
+    Some(if oldest == newest { format!("{oldest} old") } else { format!("{newest} to {oldest} old") })
+}
+
+/// What happened at this stack besides, and its fingerprint at the right edge.
+fn history(text: &Text, entry: &StackEntry) -> String {
+    let group = &entry.group;
+    let mut line = " ".repeat(INDENT - 2);
+    if group.frees > 0 {
+        line.push_str(&format!("{} allocated, {} freed", count(group.allocations), count(group.frees)));
+        if let Some((p50, p99)) = entry.lifetimes {
+            line.push_str(&format!(" after {} (median), {} (p99)", duration(p50), duration(p99)));
+        }
+    } else if group.allocations > 1 {
+        line.push_str("none was freed");
+    }
+    let fingerprint = format!("fingerprint {}", entry.fingerprint);
+    let room = WIDTH.saturating_sub(line.chars().count() + fingerprint.len()).max(2);
+    format!("{line}{:room$}{}", "", text.style.dim(&fingerprint))
+}
+
+/// A frame's function and place.
+struct Row {
+    function: String,
+    place: String,
+    is_noise: bool,
+}
+
+impl Row {
+    fn new(text: &Text, frame: &Frame) -> Row {
+        let trace = &text.report.trace;
+        let module = frame.module.and_then(|index| trace.modules.get(index));
+        let module = module.map(|module| module.path.to_string_lossy());
+        let module_name =
+            module.as_deref().map(|path| if text.layout.full_paths { path } else { names::base(path) });
+        let offset = match module_name {
+            Some(module) => format!("{}+{:#x}", escape(module), frame.offset),
+            None => format!("{:#x}", frame.offset),
+        };
+        let function = frame.function.as_deref().map(|name| {
+            let short = if text.layout.full_names { name.into() } else { names::function(name, FUNCTION) };
+            escape(&short).into_owned()
+        });
+        let place = match (frame.file.as_deref(), frame.line) {
+            (Some(file), Some(line)) => format!("{}:{line}", escape(text.layout.path(file))),
+            (Some(file), None) => escape(text.layout.path(file)).into_owned(),
+            (None, _) if function.is_none() => String::new(),
+            (None, _) => offset.clone(),
+        };
+        Row { function: function.unwrap_or(offset), place, is_noise: is_noise(frame, trace) }
+    }
+
+    fn line(&self, text: &Text, width: usize) -> String {
+        let used = INDENT + width + 2;
+        let room = if text.layout.full_names || text.layout.full_paths {
+            usize::MAX
+        } else {
+            WIDTH.saturating_sub(used)
+        };
+        let place = names::end_of(&self.place, room);
+        let line = format!("{:INDENT$}{:<width$}  {place}", "", self.function);
+        let line = line.trim_end();
+        if self.is_noise { text.style.dim(line) } else { line.to_owned() }
+    }
+}
+
+/// Whether a frame is a library's and not the program's own: from a module of the system, or from the source of a
+/// language's standard library.
+pub(super) fn is_noise(frame: &Frame, trace: &Trace) -> bool {
+    let is_library_source = |file: &str| {
+        ["/usr/include/", "/rustc/", "/usr/lib/"].iter().any(|root| file.starts_with(root))
+            || ["/include/c++/", "/bits/stl_"].iter().any(|part| file.contains(part))
+    };
+    if frame.file.as_deref().is_some_and(is_library_source) {
+        return true;
+    }
+    let Some(path) = module_path(frame, trace).filter(|path| **path != *trace.process.executable) else {
+        return false;
+    };
+    ["/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "[vdso]", "linux-vdso"]
+        .iter()
+        .any(|root| path.starts_with(root))
+}
+
+/// Whether a frame is the C library's.
+pub(super) fn is_libc(frame: &Frame, trace: &Trace) -> bool {
+    module_path(frame, trace).is_some_and(|path| names::base(&path).starts_with("libc.so"))
+}
+
+fn module_path<'a>(frame: &Frame, trace: &'a Trace) -> Option<Cow<'a, str>> {
+    Some(trace.modules.get(frame.module?)?.path.to_string_lossy())
+}

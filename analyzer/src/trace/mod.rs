@@ -1,0 +1,212 @@
+//! Reads a trace file into a model, without trusting a byte of it.
+//!
+//! Whatever the file holds, opening it ends: memory and time are bounded by the file's length, nothing panics, and
+//! damage that can be skipped is skipped and put into words ([`Trace::warnings`]). Only a file that is no trace at all, or
+//! one of another version, is refused ([`OpenError`]).
+//!
+//! Outstanding blocks are added up by site while they are read; they are never all in memory.
+
+mod clock;
+mod error;
+mod events;
+mod file;
+mod layout;
+mod live;
+mod modules;
+mod process;
+mod sites;
+mod slots;
+mod stacks;
+mod table;
+mod warnings;
+
+pub use clock::Clock;
+pub use error::OpenError;
+pub use events::RingSummary;
+pub use layout::RegionSummary;
+pub use live::{LiveSummary, MAX_THREADS};
+pub use modules::{Module, Thread};
+pub use process::{Ending, HeapCounters, Lost, Process, Settings};
+pub use sites::{Histogram, Site};
+pub use slots::Undecided;
+pub use stacks::{Frame, StackEnd, StackId, Stacks};
+
+use file::TraceFile;
+use live::{LiveBlocks, LiveTables};
+use process::Strings;
+use stacks::StackReader;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+use warnings::Warnings;
+
+/// Everything that reports need of one trace.
+pub struct Trace {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// Length of the file in bytes, without space that was never used.
+    pub size: u64,
+    /// The process.
+    pub process: Process,
+    /// How it was recorded.
+    pub settings: Settings,
+    /// How it ended.
+    pub ending: Ending,
+    /// Seconds from the start to the end, or to now; `None` if unknown.
+    pub duration: Option<f64>,
+    /// What the trace does not hold.
+    pub lost: Lost,
+    /// Ticks to seconds.
+    pub clock: Clock,
+    /// The header's counters of heap memory, what threads hold back added.
+    pub heap: HeapCounters,
+    /// Modules by index.
+    pub modules: Vec<Module>,
+    /// Threads by index.
+    pub threads: Vec<Thread>,
+    /// The stacks of the sites.
+    pub stacks: Stacks,
+    /// Sites with their outstanding blocks, in the order in which they first allocated.
+    pub sites: Vec<Site>,
+    /// Operations that the end of the process, or this moment, left undecided.
+    pub undecided: Vec<Undecided>,
+    /// What was found damaged and skipped, and what cannot be known; sentences without a final stop.
+    pub warnings: Vec<String>,
+    file: TraceFile,
+}
+
+impl Trace {
+    /// Reads the trace at `path`, of a process that has ended or still runs.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is no trace, or is one that this version does not know.
+    pub fn open(path: &Path) -> Result<Trace, OpenError> {
+        Ok(Trace::read(path, TraceFile::open(path)?))
+    }
+
+    /// Reads a trace that is in memory; `path` is only remembered.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no trace, or one that this version does not know.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Trace, OpenError> {
+        Ok(Trace::read(path, TraceFile::from_bytes(bytes)?))
+    }
+
+    fn read(path: &Path, file: TraceFile) -> Trace {
+        let mut warnings = Warnings::default();
+        let (header, bytes) = (file.header(), file.bytes());
+        let strings = Strings::open(bytes);
+        let process = Process::read(header, &strings);
+        let settings = Settings::read(header, &mut warnings);
+        let ending = process::ending(header, &process);
+        let clock = Clock::read(header);
+        layout::check(&file, &mut warnings);
+        if !clock.is_known() {
+            warnings.add("the trace's clock is damaged: times are unknown");
+        }
+
+        let mut stacks = StackReader::open(bytes, &mut warnings);
+        let mut sites = sites::read(bytes, &mut stacks, &mut warnings);
+        let (stacks, damaged) = stacks.finish();
+        warnings.count(
+            damaged,
+            "stack frame is missing or damaged: stacks end there",
+            "stack frames are missing or damaged: stacks end there",
+        );
+
+        let tables = LiveTables::open(bytes, &mut warnings);
+        let mut blocks = tables.scan(sites.len());
+        let in_flight = slots::read(bytes, ending, &tables, &mut blocks, &mut warnings);
+        give_out(blocks, &mut sites, &mut warnings);
+
+        let mut heap = HeapCounters::read(header);
+        heap.live_bytes = heap.live_bytes.wrapping_add(in_flight.pending_bytes);
+        let mut trace = Trace {
+            path: path.to_owned(),
+            size: file.bytes().len() as u64,
+            settings,
+            ending,
+            duration: None,
+            lost: Lost::read(&header.lost),
+            clock,
+            heap,
+            modules: modules::modules(bytes, &strings, &mut warnings),
+            threads: modules::threads(bytes, &mut warnings),
+            stacks,
+            sites: sites.into_iter().flatten().collect(),
+            undecided: in_flight.undecided,
+            warnings: warnings.into_sentences(),
+            process,
+            file,
+        };
+        trace.duration = trace.measure();
+        trace
+    }
+
+    /// How long freed blocks of each of these sites had lived; in the same order.
+    pub fn lifetimes(&self, sites: &[&Site]) -> Vec<Histogram> {
+        let mut wanted: Vec<u32> = sites.iter().map(|site| site.index).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let histograms = sites::lifetimes(self.file.bytes(), &wanted);
+        let place = |site: &&Site| wanted.binary_search(&site.index).unwrap_or(0);
+        sites.iter().map(|site| histograms[place(site)]).collect()
+    }
+
+    /// What the event ring holds. Decodes all of it.
+    pub fn ring(&self) -> RingSummary {
+        events::summary(self.file.bytes(), &mut Warnings::default())
+    }
+
+    /// What the file holds, region by region.
+    pub fn regions(&self) -> Vec<RegionSummary> {
+        layout::summaries(self.file.bytes())
+    }
+
+    /// Seconds from the start to the end; where the end was not recorded, to the last thing that was; of a running
+    /// process, to now.
+    fn measure(&self) -> Option<f64> {
+        let header = self.file.header();
+        let end_ticks = header.end_ticks.load(Relaxed);
+        if self.ending == Ending::Running {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+            return Some((now.as_secs_f64() - self.clock.started()?).max(0.0));
+        }
+        if end_ticks != 0 {
+            return self.clock.seconds(end_ticks);
+        }
+        let anchors = header.clock.anchors.iter().map(|anchor| anchor.ticks.load(Relaxed));
+        let threads = self.threads.iter().map(|thread| thread.start.max(thread.end));
+        let ticks = anchors.chain(threads).chain([self.heap.peak_ticks]);
+        let births = self.sites.iter().filter_map(|site| site.live.births);
+        let last_birth = births.map(|(_, newest)| newest).max().unwrap_or(0);
+        let recorded = ticks.filter_map(|ticks| self.clock.seconds(ticks));
+        recorded.chain(self.clock.birth_seconds(last_birth as f64)).reduce(f64::max)
+    }
+}
+
+/// Puts the outstanding blocks to their sites.
+fn give_out(mut blocks: LiveBlocks, sites: &mut [Option<Site>], warnings: &mut Warnings) {
+    for (index, site) in sites.iter_mut().enumerate() {
+        let (own, inherited) =
+            (std::mem::take(&mut blocks.own[index]), blocks.inherited.remove(&(index as u32)));
+        match site {
+            Some(site) => {
+                site.live = own;
+                site.inherited = inherited.unwrap_or_default();
+            }
+            None => {
+                blocks.homeless.merge(&own);
+                blocks.homeless.merge(&inherited.unwrap_or_default());
+            }
+        }
+    }
+    let LiveBlocks { homeless, .. } = blocks;
+    let bytes = homeless.bytes;
+    warnings.count(
+        homeless.blocks,
+        &format!("live block ({bytes} bytes) names a site that does not exist and was skipped"),
+        &format!("live blocks ({bytes} bytes) name a site that does not exist and were skipped"),
+    );
+}

@@ -1,0 +1,177 @@
+//! Damaged traces: whatever is wrong with a file, the answer is a refusal or a report, in bounded time and memory.
+
+mod support;
+
+use leak_analyze::analysis::{Filter, Selection};
+use leak_analyze::report::{Format, Info, Layout, Report};
+use leak_analyze::trace::{OpenError, Trace};
+use libleak_format::header::{HEADER_SIZE, Refusal};
+use proptest::prelude::*;
+use rayon::prelude::*;
+use std::alloc::{GlobalAlloc, Layout as Block, System};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use support::builder::sample;
+
+/// Bytes that one analysis of the sample may have in use at most. Several run at a time.
+const MEMORY: usize = 64 << 20;
+/// Time that one analysis of the sample may take at most, on a busy machine.
+const TIME: Duration = Duration::from_secs(5);
+
+/// Counts what is in use, and the most that ever was.
+struct Counting;
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: forwards everything to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, block: Block) -> *mut u8 {
+        let now = IN_USE.fetch_add(block.size(), Relaxed) + block.size();
+        PEAK.fetch_max(now, Relaxed);
+        // SAFETY: as for the caller.
+        unsafe { System.alloc(block) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, block: Block) {
+        IN_USE.fetch_sub(block.size(), Relaxed);
+        // SAFETY: as for the caller.
+        unsafe { System.dealloc(pointer, block) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Everything that commands do with a trace, but for symbols.
+fn analyse(bytes: &[u8]) -> Result<(), OpenError> {
+    let started = Instant::now();
+    let trace = Trace::from_bytes(Path::new("damaged.bin"), bytes)?;
+    let selection = Selection { filter: Filter { all: true, ..Filter::default() }, ..Selection::default() };
+    let report = [Report::new(trace, &selection, &support::no_names())];
+    let mut out = Vec::new();
+    for format in [Format::Text, Format::Json] {
+        format.write(&mut out, &report, &Layout::default()).unwrap();
+    }
+    let [Report { trace, .. }] = report;
+    let info = Info::new(trace, &[]);
+    info.write_text(&mut out, false).unwrap();
+    info.write_json(&mut out).unwrap();
+    let took = started.elapsed();
+    assert!(took < TIME, "took {took:?}");
+    Ok(())
+}
+
+fn with_bounded_memory(work: impl FnOnce()) {
+    work();
+    let peak = PEAK.load(Relaxed);
+    assert!(peak < MEMORY, "{peak} bytes in use");
+}
+
+#[test]
+fn every_byte_may_be_wrong() {
+    let sound = sample();
+    analyse(&sound).expect("the sample itself is sound");
+    with_bounded_memory(|| {
+        (0..sound.len()).into_par_iter().for_each_init(
+            || sound.clone(),
+            |bytes, position| {
+                let right = bytes[position];
+                let mut wrong = vec![0, 0xff, right ^ 1, right ^ 0x80];
+                wrong.retain(|value| *value != right);
+                wrong.dedup();
+                for value in wrong {
+                    bytes[position] = value;
+                    // Refused or reported: both are fine.
+                    _ = analyse(bytes);
+                }
+                bytes[position] = right;
+            },
+        );
+    });
+}
+
+#[test]
+fn a_trace_may_end_anywhere() {
+    let sound = sample();
+    let pages = (0..sound.len()).step_by(4096);
+    let odd = (0..sound.len()).step_by(677).chain(sound.len().saturating_sub(300)..sound.len());
+    for length in pages.chain(odd) {
+        match analyse(&sound[..length]) {
+            Err(OpenError::Refused(Refusal::TooShort { length: found })) => assert_eq!(found, length as u64),
+            Err(error) => panic!("{length} bytes: {error}"),
+            Ok(()) => {
+                assert!(length as u64 >= HEADER_SIZE);
+                let trace = Trace::from_bytes(Path::new("short.bin"), &sound[..length]).unwrap();
+                let missing = trace.warnings.iter().any(|warning| warning.contains("its end is missing"));
+                assert!(missing, "{length} bytes: {:?}", trace.warnings);
+            }
+        }
+    }
+}
+
+#[test]
+fn files_of_another_kind_are_refused_with_the_reason() {
+    let refusal = |change: fn(&mut Vec<u8>)| {
+        let mut bytes = sample();
+        change(&mut bytes);
+        analyse(&bytes).expect_err("not refused").to_string()
+    };
+    assert_eq!(refusal(|bytes| bytes.clear()), "the file is empty");
+    assert_eq!(refusal(|bytes| bytes[0] = b'x'), "not a libleak trace (its first bytes are something else)");
+    assert_eq!(refusal(|bytes| bytes[..8].reverse()), "a trace of a machine with the other byte order");
+    assert_eq!(
+        refusal(|bytes| bytes[8] = 9),
+        "a trace of format version 9; this leak-analyze reads version 1"
+    );
+    let features = refusal(|bytes| bytes[24] = 4);
+    assert_eq!(features, "the trace uses features (bits 0x4) that this leak-analyze does not know");
+}
+
+#[test]
+fn damage_is_named() {
+    let sound = sample();
+    let warnings = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = sound.clone();
+        change(&mut bytes);
+        Trace::from_bytes(Path::new("x"), &bytes).unwrap().warnings.join("\n")
+    };
+    // The directory's count of sites: then nobody knows where blocks belong.
+    let sites = 4096 + 6 * 384;
+    let found = warnings(&|bytes| bytes[sites + 8] = 0);
+    assert!(found.contains("8 live blocks (1052960 bytes) name a site that does not exist"), "{found}");
+    assert!(found.contains("3 tallies name a site that does not exist"), "{found}");
+    let found = warnings(&|bytes| bytes[sites + 4] = 3);
+    assert!(found.contains("the sites have records of 3 bytes and were skipped"), "{found}");
+    let found = warnings(&|bytes| bytes[sites] = 9);
+    assert!(found.contains("1 entry of the region directory is damaged"), "{found}");
+    let stacks = 4096 + 5 * 384;
+    let found = warnings(&|bytes| bytes[stacks + 8] = 3);
+    assert!(found.contains("missing or damaged: stacks end there"), "{found}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_damage_is_survived(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..60)) {
+        let mut bytes = sample();
+        for (place, value) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        // Keep it a trace, or nothing else is tested.
+        bytes[..16].copy_from_slice(&sample()[..16]);
+        bytes[24..32].fill(0);
+        prop_assert!(analyse(&bytes).is_ok());
+    }
+
+    #[test]
+    fn random_words_in_the_directory_are_survived(words in prop::collection::vec((0usize..32 * 48, any::<u64>()), 1..40)) {
+        let mut bytes = sample();
+        for (place, word) in words {
+            bytes[4096 + place * 8..][..8].copy_from_slice(&word.to_ne_bytes());
+        }
+        prop_assert!(analyse(&bytes).is_ok());
+    }
+}
