@@ -1,0 +1,42 @@
+# What the scripts share. Sourced; expects `set -euo pipefail`.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Prints to stderr and ends with status 2 (wrong usage).
+usage_error() {
+    echo "${0##*/}: $*" >&2
+    exit 2
+}
+
+need_cargo() {
+    export PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+    command -v cargo >/dev/null && return
+    echo "${0##*/}: cargo is missing. Install Rust, then try again:" >&2
+    echo "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" >&2
+    exit 1
+}
+
+# Runs a command and shows what it printed only if it failed.
+quietly() {
+    local log status=0
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 || status=$?
+    [ "$status" -eq 0 ] || cat "$log" >&2
+    rm -f "$log"
+    return "$status"
+}
+
+# The folder of libleak.so and leak-analyze once they are built.
+build_dir() {
+    echo "${CARGO_TARGET_DIR:-$root/target}/release"
+}
+
+# Builds both in the release profile. Two calls: in one, cargo would give both the same features of their common
+# dependencies, and libleak.so must not have the standard library.
+build() {
+    need_cargo
+    local package
+    for package in libleak leak-analyze; do
+        quietly cargo build --manifest-path "$root/Cargo.toml" --release --locked -p "$package"
+    done
+}

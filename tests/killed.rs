@@ -1,0 +1,92 @@
+//! SIGKILL at any moment: the trace is exact but for one operation per thread that was under way.
+
+use libleak_tests::{End, Fixture, Program, Report, Scratch, program::traces_in};
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const THREADS: usize = 4;
+const KILLS: u32 = 50;
+
+/// What one thread of tally.c knew when it was killed.
+struct Tally {
+    /// Blocks and bytes without the operation under way.
+    live: (i64, i64),
+    /// What that operation changes in them, if there is one.
+    pending: Option<(i64, i64)>,
+}
+
+#[test]
+fn outstanding_is_exact_after_sigkill_at_fifty_random_moments() {
+    let fixture = Fixture::c("tally.c");
+    let mut random = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").subsec_nanos();
+    for kill in 0..KILLS {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let moment = Duration::from_micros(u64::from(random >> 8) % 60_000);
+        let folder = Scratch::new();
+        let tally = folder.join("tally");
+        let traces = folder.join("traces");
+        fs::create_dir(&traces).expect("a new folder");
+        let mut child = Program::new(fixture.executable()).arg(&tally).preloaded(&traces).spawn();
+        wait_for_first_operation(&tally);
+        sleep(moment);
+        child.kill().expect("it is still running");
+        child.wait().expect("it can be waited for");
+        let files = traces_in(&traces);
+        assert_eq!(files.len(), 1, "one trace after kill {kill} at {moment:?}");
+        check(
+            &Report::of(&files[0]),
+            &read(&tally),
+            &format!("kill {kill}, {moment:?} after the first operation"),
+        );
+    }
+}
+
+/// Demands that what is live is the threads' tallies, each with or without its operation under way.
+#[track_caller]
+fn check(report: &Report, tallies: &[Tally], moment: &str) {
+    assert_eq!(report.trace.end, End::Lost, "{moment}");
+    assert!(report.trace.undecided_operations <= THREADS as u64, "{moment}: {:?}", report.trace);
+    assert_eq!(report.trace.dropped_events, 0, "{moment}");
+    let (blocks, bytes) = report.held_by("churn");
+    let found = (blocks as i64, bytes as i64);
+    let mut possible = vec![(0, 0)];
+    for tally in tallies {
+        let add = |change: (i64, i64)| possible.iter().map(move |sum| (sum.0 + change.0, sum.1 + change.1));
+        let decided = add(tally.live);
+        let with_pending =
+            tally.pending.map(|(blocks, bytes)| add((tally.live.0 + blocks, tally.live.1 + bytes)));
+        possible = decided.chain(with_pending.into_iter().flatten()).collect();
+    }
+    assert!(
+        possible.contains(&found),
+        "{moment}: {found:?} blocks and bytes are live, possible are {possible:?}; undecided: {}",
+        report.trace.undecided_operations
+    );
+}
+
+fn wait_for_first_operation(tally: &Path) {
+    // Ten seconds: only a program that never starts reaches the end.
+    for _ in 0..10_000 {
+        if fs::read(tally).is_ok_and(|bytes| bytes.len() == THREADS * 128 && bytes[0..8] != [0; 8]) {
+            return;
+        }
+        sleep(Duration::from_millis(1));
+    }
+    panic!("the program did not start: {} says nothing", tally.display());
+}
+
+/// Reads the tallies in the layout of tally.c.
+fn read(path: &Path) -> Vec<Tally> {
+    let bytes = fs::read(path).expect("the tally is readable");
+    let threads = bytes.chunks_exact(128).map(|thread| {
+        let word =
+            |index: usize| i64::from_ne_bytes(thread[index * 8..][..8].try_into().expect("eight bytes"));
+        let current = word(0);
+        let state = 1 + 2 * (current & 1) as usize;
+        let pending = (word(7) == current + 1).then(|| (word(5), word(6)));
+        Tally { live: (word(state), word(state + 1)), pending }
+    });
+    threads.collect()
+}

@@ -1,0 +1,165 @@
+//! Programs that nobody here wrote: they behave as without libleak, memcheck counts the same blocks, and heaptrack sees the
+//! same functions hold the same bytes.
+
+use libleak_tests::oracles::heaptrack;
+use libleak_tests::oracles::memcheck::{self, Heap};
+use libleak_tests::{End, Fixture, Program, Scratch, assert_behaves_the_same, inputs, missing};
+use std::path::Path;
+
+/// How far libleak's counts may be from memcheck's, and why. For all other programs they must be equal.
+const EXPLAINED: &[(&str, Heap, &str)] = &[
+    (
+        "cc1plus",
+        Heap { allocations: 100, frees: 100, allocated_bytes: 200_000, live_blocks: 5, live_bytes: 100_000 },
+        "its hash tables are keyed by addresses: two runs under libleak differ as much",
+    ),
+    (
+        "xmllint",
+        Heap { allocations: 20, frees: 20, allocated_bytes: 1000, live_blocks: 0, live_bytes: 0 },
+        "libxml2 seeds its dictionary by the time of day, and entries that collide take a block of 48 bytes each",
+    ),
+];
+
+const NOTHING: Heap = Heap { allocations: 0, frees: 0, allocated_bytes: 0, live_blocks: 0, live_bytes: 0 };
+
+/// Functions that hold at least this share of all bytes are compared with heaptrack.
+const SHARE: f64 = 0.02;
+/// By how much of the bytes a function may differ: heaptrack gives the program another environment, which it copies.
+const TOLERANCE: f64 = 0.02;
+/// Functions of libraries whose blocks are freed by the libraries' destructors: these run when heaptrack has stopped recording.
+const FREED_LATER: [&str; 5] = ["asn1_array2tree", "do_assign", "basic_regex", "insert", "resize"];
+
+fn output_and_status_are_those_of_a_bare_run(program: &Program) {
+    let report = assert_behaves_the_same(program).reports().into_iter().next().expect("a trace");
+    let trace = &report.trace;
+    assert_eq!((trace.end, trace.exit_status), (End::Exit, Some(0)), "end");
+    assert_eq!(trace.dropped_events, 0, "dropped events");
+    assert_eq!(trace.undecided_operations, 0, "operations under way at the end");
+}
+
+fn memcheck_counts_the_same(name: &str, program: &Program) {
+    if missing(&["valgrind"]) {
+        return;
+    }
+    let (memcheck, traced) = memcheck::compare(program);
+    let libleak = Heap::of(&traced.succeeded().reports()[0].totals);
+    let explained = EXPLAINED.iter().find(|(program, ..)| *program == name);
+    let (allowed, why) = explained.map_or((&NOTHING, "it must be equal"), |(_, allowed, why)| (allowed, why));
+    assert!(
+        libleak.minus(&memcheck).is_within(allowed),
+        "{name}: {:?} is the difference, allowed is {allowed:?}: {why}\nmemcheck: {memcheck:?}\nlibleak:  {libleak:?}",
+        libleak.minus(&memcheck)
+    );
+}
+
+fn heaptrack_sees_the_same_functions_hold_most(program: &Program) {
+    if missing(&["heaptrack", "heaptrack_print"]) {
+        return;
+    }
+    let expected = heaptrack::leaks(program);
+    let found = heaptrack::of(&program.traced().succeeded().reports()[0]);
+    let most = expected.values().max().copied().unwrap_or(0);
+    assert!(most > 0, "heaptrack named no function: {expected:?}");
+    let large = expected.iter().filter(|(_, bytes)| **bytes as f64 >= SHARE * most as f64);
+    let agrees = |name: &str, bytes: u64| {
+        let found = found.get(name).copied().unwrap_or(0);
+        found.abs_diff(bytes) as f64 <= TOLERANCE * bytes as f64
+    };
+    let differences: Vec<String> = large
+        .filter(|(name, bytes)| !agrees(name, **bytes) && !FREED_LATER.contains(&&name[..]))
+        .map(|(name, bytes)| {
+            format!("{name}: {bytes} bytes for heaptrack, {:?} for libleak", found.get(name))
+        })
+        .collect();
+    assert!(differences.is_empty(), "functions hold different bytes:\n{}", differences.join("\n"));
+}
+
+/// The three promises, for one program.
+macro_rules! holds_for {
+    ($name:ident, $tools:expr, $program:expr) => {
+        mod $name {
+            use super::*;
+
+            fn with_program(check: impl FnOnce(&Program)) {
+                if missing(&$tools) {
+                    return;
+                }
+                let folder = Scratch::new();
+                let make: fn(&Scratch) -> Program = $program;
+                check(&make(&folder));
+            }
+
+            #[test]
+            fn output_and_status_are_those_of_a_bare_run() {
+                with_program(super::output_and_status_are_those_of_a_bare_run);
+            }
+
+            #[test]
+            fn memcheck_counts_the_same() {
+                with_program(|program| super::memcheck_counts_the_same(stringify!($name), program));
+            }
+
+            #[test]
+            fn heaptrack_sees_the_same_functions_hold_most() {
+                with_program(super::heaptrack_sees_the_same_functions_hold_most);
+            }
+        }
+    };
+}
+
+holds_for!(sqlite3, ["sqlite3"], |folder| {
+    Program::new("sqlite3")
+        .args(["-init", "/dev/null", ":memory:"])
+        .stdin(inputs::SQL)
+        .current_dir(folder.path())
+});
+
+holds_for!(xmllint, ["xmllint"], |folder| {
+    let file = folder.write("catalogue.xml", inputs::xml(5 << 20));
+    Program::new("xmllint").args(["--format", "--xpath", "count(//part[@n='3'])"]).arg(file)
+});
+
+holds_for!(jq, ["jq"], |folder| {
+    let file = folder.write("items.json", inputs::json(10 << 20));
+    Program::new("jq")
+        .arg("-c")
+        .arg("group_by(.group) | map({g: .[0].group, n: length, v: map(.value) | add})")
+        .arg(file)
+});
+
+// Scripts are files, because heaptrack cannot record a program whose arguments hold line breaks.
+holds_for!(perl, ["/usr/bin/perl"], |folder| {
+    let script = folder.write("script.pl", inputs::PERL);
+    Program::new("/usr/bin/perl").arg(script).env("PERL_HASH_SEED", "0")
+});
+
+holds_for!(git_log, ["git"], |folder| {
+    let repository = inputs::git_repository(folder);
+    let git = Program::new("git")
+        .args(["--no-pager", "log", "--stat", "--no-color"])
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+    git.current_dir(repository)
+});
+
+holds_for!(gdb, ["gdb"], |_| {
+    let fixture = Fixture::c("heap.c");
+    let gdb = Program::new("gdb").args(["--nx", "--batch", "-ex", "maint set worker-threads 0"]);
+    let gdb = gdb.args(["-ex", "info line main", "-ex", "info functions by_", "-ex", "ptype main"]);
+    gdb.arg("-ex")
+        .arg(format!("file {}", fixture.executable().display()))
+        .args(["-ex", "disassemble by_malloc"])
+});
+
+holds_for!(python3, ["/usr/bin/python3"], |folder| {
+    let script = folder.write("script.py", inputs::PYTHON);
+    let python = Program::new("/usr/bin/python3").args(["-S", "-B"]).arg(script);
+    python.env("PYTHONMALLOC", "malloc").env("PYTHONHASHSEED", "0")
+});
+
+holds_for!(cc1plus, ["g++"], |folder| {
+    let input = inputs::preprocessed_cpp(folder);
+    let path = Program::new("g++").arg("-print-prog-name=cc1plus").run().succeeded().text();
+    let compiler =
+        Program::new(Path::new(path.trim())).args(["-fpreprocessed", "-quiet", "-std=c++17", "-O1"]);
+    compiler.arg(input).args(["-o", "-"])
+});

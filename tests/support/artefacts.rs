@@ -1,0 +1,35 @@
+//! Where the two artefacts under test are.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The workspace's folder.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace")
+}
+
+/// The path of `libleak.so`.
+///
+/// # Panics
+///
+/// If it has not been built.
+pub fn library() -> PathBuf {
+    built("libleak.so")
+}
+
+/// The path of `leak-analyze`.
+///
+/// # Panics
+///
+/// If it has not been built.
+pub fn analyzer() -> PathBuf {
+    built("leak-analyze")
+}
+
+fn built(name: &str) -> PathBuf {
+    let dir =
+        env::var_os("LIBLEAK_BUILD_DIR").map_or_else(|| workspace().join("target/release"), PathBuf::from);
+    let path = dir.join(name);
+    assert!(path.exists(), "{} is missing: scripts/test builds it and runs these tests", path.display());
+    path
+}

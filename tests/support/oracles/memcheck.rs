@@ -1,0 +1,153 @@
+//! memcheck: how many blocks and bytes a run allocated, freed and kept.
+
+use crate::artefacts;
+use crate::program::{Program, Traced};
+use crate::report::Totals;
+use crate::scratch::Scratch;
+use crate::skip::find;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// memcheck's `HEAP SUMMARY`. It counts a realloc as one free and one allocation, as libleak does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heap {
+    /// Calls that gave out a block.
+    pub allocations: i64,
+    /// Calls that took one back.
+    pub frees: i64,
+    /// Bytes of all allocations.
+    pub allocated_bytes: i64,
+    /// Blocks in use at exit.
+    pub live_blocks: i64,
+    /// Bytes in use at exit.
+    pub live_bytes: i64,
+}
+
+impl Heap {
+    /// What libleak found for the same quantities.
+    pub fn of(totals: &Totals) -> Heap {
+        Heap {
+            allocations: totals.allocations as i64,
+            frees: totals.frees as i64,
+            allocated_bytes: totals.allocated_bytes as i64,
+            live_blocks: totals.live_blocks as i64,
+            live_bytes: totals.live_bytes as i64,
+        }
+    }
+
+    /// This, less `other`.
+    pub fn minus(&self, other: &Heap) -> Heap {
+        Heap {
+            allocations: self.allocations - other.allocations,
+            frees: self.frees - other.frees,
+            allocated_bytes: self.allocated_bytes - other.allocated_bytes,
+            live_blocks: self.live_blocks - other.live_blocks,
+            live_bytes: self.live_bytes - other.live_bytes,
+        }
+    }
+
+    /// Whether no count is further from 0 than `bound`'s.
+    pub fn is_within(&self, bound: &Heap) -> bool {
+        self.allocations.abs() <= bound.allocations
+            && self.frees.abs() <= bound.frees
+            && self.allocated_bytes.abs() <= bound.allocated_bytes
+            && self.live_blocks.abs() <= bound.live_blocks
+            && self.live_bytes.abs() <= bound.live_bytes
+    }
+}
+
+/// What valgrind preloads into its client.
+const PRELOADED: [&str; 2] = ["vgpreload_core-amd64-linux.so", "vgpreload_memcheck-amd64-linux.so"];
+/// Where valgrind keeps its libraries, here and on other distributions.
+const LIBRARIES: [&str; 3] =
+    ["/usr/libexec/valgrind", "/usr/lib/x86_64-linux-gnu/valgrind", "/usr/lib/valgrind"];
+
+/// Runs `program` under memcheck and under libleak.so, and returns memcheck's counts and the traced run.
+///
+/// Programs copy their environment into the heap, so the two runs' environments have the same names in the same order
+/// (valgrind adds `LD_PRELOAD` as the last one, and so does env), and values of the same lengths.
+pub fn compare(program: &Program) -> (Heap, Traced) {
+    let folder = Scratch::new();
+    let program = program.clone().env("LIBLEAK_OUTPUT", folder.join("libleak.%e.%p.bin"));
+    let heap = run(&program);
+
+    let link = folder.join("lib");
+    symlink(artefacts::library().parent().expect("a folder"), &link).expect("a link in a new folder");
+    let library =
+        padded(link.to_str().expect("temporary folders have plain names"), "libleak.so", preload_length());
+    let env = Program::new("/usr/bin/env").arg(format!("LD_PRELOAD={library}"));
+    let outcome = env.wrapping(&program).run();
+    fs::remove_file(link).expect("the link is still there");
+    (heap, Traced::new(outcome, folder))
+}
+
+/// Runs `program` under memcheck.
+pub fn run(program: &Program) -> Heap {
+    let folder = Scratch::new();
+    let log = folder.join("log");
+    // Debian's `valgrind` is a script that sets more variables.
+    let command = find("valgrind.bin").or_else(|| find("valgrind")).expect("asked for with missing()");
+    let valgrind = Program::new(command)
+        .args(["--run-libc-freeres=no", "--run-cxx-freeres=no", "--trace-children=no", "--leak-check=no"])
+        .arg(format!("--log-file={}", log.display()));
+    let outcome = valgrind.wrapping(program).run();
+    let text = fs::read_to_string(&log).unwrap_or_default();
+    parse(&text).unwrap_or_else(|| panic!("no heap summary of memcheck:\n{text}\n{}", outcome.errors()))
+}
+
+/// Bytes of the value that valgrind gives `LD_PRELOAD`.
+fn preload_length() -> usize {
+    let folder = LIBRARIES.iter().find(|folder| Path::new(folder).join(PRELOADED[1]).exists());
+    let folder = folder.unwrap_or_else(|| panic!("valgrind's libraries are in none of {LIBRARIES:?}"));
+    PRELOADED.map(|name| format!("{folder}/{name}").len()).iter().sum::<usize>() + 1
+}
+
+/// The path of `name` in `folder`, written with `length` bytes.
+fn padded(folder: &str, name: &str, length: usize) -> String {
+    let missing = length.checked_sub(folder.len() + name.len()).expect("a short temporary folder");
+    format!("{folder}{}{name}", "/".repeat(missing))
+}
+
+fn parse(log: &str) -> Option<Heap> {
+    let numbers = |label: &str| -> Option<Vec<i64>> {
+        let line = log.lines().rev().find(|line| line.contains(label))?.split_once(label)?.1;
+        Some(line.split_whitespace().filter_map(|word| word.replace(',', "").parse().ok()).collect())
+    };
+    let in_use = numbers("in use at exit:")?;
+    let total = numbers("total heap usage:")?;
+    let ([live_bytes, live_blocks], [allocations, frees, allocated_bytes]) = (&in_use[..], &total[..]) else {
+        return None;
+    };
+    Some(Heap {
+        allocations: *allocations,
+        frees: *frees,
+        allocated_bytes: *allocated_bytes,
+        live_blocks: *live_blocks,
+        live_bytes: *live_bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Heap, parse};
+
+    #[test]
+    fn a_heap_summary_is_read() {
+        let log = "==7== HEAP SUMMARY:\n==7==     in use at exit: 1,234 bytes in 5 blocks\n\
+                   ==7==   total heap usage: 1,006 allocs, 1,001 frees, 2,345,678 bytes allocated\n==7== \n";
+        let heap = Heap {
+            allocations: 1006,
+            frees: 1001,
+            allocated_bytes: 2_345_678,
+            live_blocks: 5,
+            live_bytes: 1234,
+        };
+        assert_eq!(parse(log), Some(heap));
+    }
+
+    #[test]
+    fn a_log_without_summary_is_refused() {
+        assert_eq!(parse("valgrind: no such program\n"), None);
+    }
+}

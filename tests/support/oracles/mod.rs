@@ -1,0 +1,5 @@
+//! Other tools that know the truth about a run.
+
+pub mod gdb;
+pub mod heaptrack;
+pub mod memcheck;

@@ -1,0 +1,204 @@
+//! The JSON of `leak-analyze report --format json`, as INTERFACE.md has it. Keys may be added there without harm here.
+
+use crate::artefacts;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+/// One trace's report.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Report {
+    /// `libleak-report/1`.
+    pub schema: String,
+    /// The process and its file.
+    pub trace: Trace,
+    /// Sums over the heap.
+    pub totals: Totals,
+    /// One entry per allocating stack.
+    pub stacks: Vec<Stack>,
+    /// What gates would name.
+    pub findings: Vec<Value>,
+}
+
+/// The process, its file, and what the file lost.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Trace {
+    pub path: String,
+    pub pid: u32,
+    pub ppid: u32,
+    pub executable: String,
+    pub command: Vec<String>,
+    pub host: String,
+    pub started: f64,
+    pub duration_s: f64,
+    pub mode: String,
+    pub end: End,
+    pub exit_status: Option<i32>,
+    pub signal: Option<i32>,
+    pub undecided_operations: u64,
+    pub dropped_events: u64,
+    pub overwritten_events: u64,
+    pub truncated_stacks: u64,
+    pub unknown_frees: u64,
+    pub warnings: Vec<Value>,
+    pub threads: Vec<Thread>,
+}
+
+/// One thread of the process.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct Thread {
+    pub tid: u32,
+    pub name: String,
+}
+
+/// How a traced process ended.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// It returned or called an exit function.
+    Exit,
+    /// A signal ended it, and someone saw that.
+    Signal,
+    /// Another program took its place.
+    Exec,
+    /// It has not ended.
+    Running,
+    /// Nothing recorded how.
+    Lost,
+}
+
+/// Sums over the heap.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Totals {
+    pub allocations: u64,
+    pub frees: u64,
+    pub allocated_bytes: u64,
+    pub live_blocks: u64,
+    pub live_bytes: u64,
+    pub peak_bytes: u64,
+    pub inherited_blocks: u64,
+}
+
+/// All blocks of one allocating stack.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Stack {
+    pub fingerprint: String,
+    pub live_blocks: u64,
+    pub live_bytes: u64,
+    pub allocations: u64,
+    pub frees: u64,
+    pub allocated_bytes: u64,
+    pub origin: String,
+    pub inherited: bool,
+    /// Ids of threads that allocated here.
+    pub threads: Vec<u32>,
+    pub frames: Vec<Frame>,
+}
+
+/// One frame, innermost first; inlined ones stand before the function they are part of.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Frame {
+    pub function: Option<String>,
+    pub module: Option<String>,
+    pub build_id: Option<String>,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+    pub inlined: bool,
+}
+
+impl Report {
+    /// Reads a trace with leak-analyze.
+    ///
+    /// # Panics
+    ///
+    /// If leak-analyze fails or prints something else than one report.
+    pub fn of(trace: &Path) -> Report {
+        Report::with(trace, &[])
+    }
+
+    /// Like [`Report::of`], with further options of leak-analyze.
+    pub fn with(trace: &Path, options: &[&str]) -> Report {
+        let run = Command::new(artefacts::analyzer())
+            .arg("report")
+            .args(["--format", "json"])
+            .args(options)
+            .arg(trace)
+            .output()
+            .expect("leak-analyze can be run");
+        assert!(
+            run.status.success(),
+            "leak-analyze report {}: {}\n{}",
+            trace.display(),
+            run.status,
+            String::from_utf8_lossy(&run.stderr)
+        );
+        serde_json::from_slice(&run.stdout).unwrap_or_else(|error| {
+            panic!("the JSON of {} is not INTERFACE.md's: {error}\n{}", trace.display(), head(&run.stdout))
+        })
+    }
+
+    /// Stacks that hold blocks which this process allocated itself.
+    pub fn live(&self) -> impl Iterator<Item = &Stack> {
+        self.stacks.iter().filter(|stack| stack.live_blocks > 0 && !stack.inherited)
+    }
+
+    /// The live stacks that `function` (its short name) is part of.
+    pub fn live_in(&self, function: &str) -> Vec<&Stack> {
+        self.live().filter(|stack| stack.has(function)).collect()
+    }
+
+    /// Live (blocks, bytes) of all stacks that `function` is part of.
+    pub fn held_by(&self, function: &str) -> (u64, u64) {
+        let stacks = self.live_in(function);
+        (stacks.iter().map(|s| s.live_blocks).sum(), stacks.iter().map(|s| s.live_bytes).sum())
+    }
+}
+
+impl Stack {
+    /// Whether a function of this short name is on the stack.
+    pub fn has(&self, function: &str) -> bool {
+        self.frames.iter().any(|frame| frame.name() == function)
+    }
+
+    /// The stack on one line, innermost first, for messages.
+    pub fn line(&self) -> String {
+        let frames: Vec<String> = self.frames.iter().map(Frame::describe).collect();
+        frames.join(" < ")
+    }
+}
+
+impl Frame {
+    /// The function's short name (see [`crate::names::short`]); empty if unknown.
+    pub fn name(&self) -> String {
+        crate::names::short(self.function.as_deref().unwrap_or(""))
+    }
+
+    /// The source file's name without folders; empty if unknown.
+    pub fn file_name(&self) -> &str {
+        self.file.as_deref().and_then(|file| file.rsplit('/').next()).unwrap_or("")
+    }
+
+    /// The module's name without folders; empty if unknown.
+    pub fn module_name(&self) -> &str {
+        self.module.as_deref().and_then(|module| module.rsplit('/').next()).unwrap_or("")
+    }
+
+    /// `function file:line`, or what is known of it.
+    pub fn describe(&self) -> String {
+        let function = self.function.as_deref().unwrap_or("??");
+        match (self.file_name(), self.line) {
+            ("", _) => format!("{function} [{}]", self.module_name()),
+            (file, line) => format!("{function} {file}:{}", line.unwrap_or(0)),
+        }
+    }
+}
+
+fn head(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]).into_owned()
+}
