@@ -1,0 +1,26 @@
+//! What the fuzz targets do with a file.
+
+use leak_analyze::analysis::{Filter, Names, Selection};
+use leak_analyze::report::{Format, Info, Layout, Report};
+use leak_analyze::symbols::{Options, PerfMap, Symbolizer};
+use leak_analyze::trace::Trace;
+use std::io;
+use std::path::Path;
+
+/// Reads, analyses and reports a trace in every format, as the commands do, but without opening another file. A file
+/// that is refused is fine; so is every report.
+pub fn analyse(bytes: &[u8]) {
+    let Ok(trace) = Trace::from_bytes(Path::new("fuzz.bin"), bytes) else { return };
+    let options = Options { enabled: false, ..Options::default() };
+    let names = Names { symbolizer: Symbolizer::new(options), jit: PerfMap::default() };
+    let selection = Selection { filter: Filter { all: true, ..Filter::default() }, ..Selection::default() };
+    let report = [Report::new(trace, &selection, &names)];
+    let mut out = io::sink();
+    for (_, format) in Format::ALL {
+        format.write(&mut out, &report, &Layout::default()).expect("a sink takes everything");
+    }
+    let [Report { trace, .. }] = report;
+    let info = Info::new(trace, &[]);
+    info.write_text(&mut out, true).expect("a sink takes everything");
+    info.write_json(&mut out).expect("a sink takes everything");
+}
