@@ -136,7 +136,7 @@ fn inherited_blocks_are_never_the_child_s() {
         (&json!(10), &json!(100))
     );
     let marks: Vec<_> = found["stacks"].as_array().unwrap().iter().map(|stack| &stack["inherited"]).collect();
-    assert_eq!(marks, [&json!(true), &json!(false)]);
+    assert_eq!(marks, [&json!(false), &json!(true)], "inherited ones come last");
 }
 
 #[test]

@@ -141,6 +141,18 @@ fn read_one(options: &mut Options, name: &[u8], value: &[u8]) {
         return; // As if unset: the way to clear a setting in a shell.
     }
     let (good, accepted, used) = match name {
+        b"OUTPUT" if unknown_letter(value).is_some() => {
+            options.output.set(value);
+            log::say(
+                Level::Error,
+                format_args!(
+                    "LIBLEAK_OUTPUT={}: %{} means nothing (there are %e, %p, %h, %t and %%); it is kept as it is",
+                    Shown(value),
+                    Shown(unknown_letter(value).unwrap_or_default())
+                ),
+            );
+            return;
+        }
         b"OUTPUT" => (options.output.set(value), "a path of at most 4095 bytes", "libleak.%e.%p.bin"),
         b"ONLY" => (options.only.set(value), "globs, at most 1023 bytes", "every executable"),
         // Sampling is not built yet: said aloud, rather than silently recording everything.
@@ -218,6 +230,19 @@ fn read_one(options: &mut Options, name: &[u8], value: &[u8]) {
     }
 }
 
+/// The first letter after a `%` that stands for nothing; empty at the pattern's end.
+fn unknown_letter(pattern: &[u8]) -> Option<&[u8]> {
+    let mut rest = pattern;
+    while let Some(percent) = rest.iter().position(|byte| *byte == b'%') {
+        let letter = rest.get(percent + 1..percent + 2).unwrap_or_default();
+        if !matches!(letter, b"e" | b"p" | b"h" | b"t" | b"%") {
+            return Some(letter);
+        }
+        rest = rest.get(percent + 2..).unwrap_or_default();
+    }
+    None
+}
+
 fn set<T>(option: &mut T, value: Option<T>) -> bool {
     let good = value.is_some();
     if let Some(value) = value {
@@ -288,6 +313,13 @@ mod tests {
         for bad in [&b""[..], b"K", b"8X", b"-1", b"+1", b"1.5M", b"99999999999G"] {
             assert_eq!(size(bad), None, "{}", Shown(bad));
         }
+    }
+
+    #[test]
+    fn letters_that_stand_for_nothing_are_found() {
+        assert_eq!(unknown_letter(b"a%e.%p.%h%t%%q.bin"), None);
+        assert_eq!(unknown_letter(b"%p.%q.bin"), Some(&b"q"[..]));
+        assert_eq!(unknown_letter(b"100%"), Some(&b""[..]));
     }
 
     #[test]

@@ -436,7 +436,13 @@ pub fn renamed(who: usize, new: &[u8]) {
     // SAFETY: states live for good; only atomics are touched.
     while let Some(this) = unsafe { state.as_ref() } {
         let index = this.slot.thread.load(Relaxed);
-        if this.control_block.load(Relaxed) == who && index != 0 && index <= u32::from(THREAD_OVERFLOW) {
+        // A thread that is gone may have had the same control block.
+        let is_it = || sys::thread_exists(sys::pid(), this.tid.load(Relaxed));
+        if this.control_block.load(Relaxed) == who
+            && is_it()
+            && index != 0
+            && index <= u32::from(THREAD_OVERFLOW)
+        {
             // SAFETY: an index that was handed out.
             name(unsafe { &*THREADS.at(index as u64 - 1).cast() }, bytes);
         }

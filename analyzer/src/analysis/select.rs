@@ -220,8 +220,9 @@ fn sort(groups: &mut [Group], by: Sort) {
     groups.sort_by_key(|group| order(group, by));
 }
 
-/// What groups are sorted by, ascending; ties go to more bytes, then more blocks, then to whichever came first.
-fn order(group: &Group, by: Sort) -> (Reverse<u64>, Reverse<u64>, Reverse<u64>) {
+/// What groups are sorted by, ascending: inherited blocks last, since they are not the process's own doing; ties go to more
+/// bytes, then more blocks, then to whichever came first.
+fn order(group: &Group, by: Sort) -> (bool, Reverse<u64>, Reverse<u64>, Reverse<u64>) {
     let live = &group.live;
     let first = match by {
         Sort::Bytes => live.bytes,
@@ -230,7 +231,7 @@ fn order(group: &Group, by: Sort) -> (Reverse<u64>, Reverse<u64>, Reverse<u64>) 
         Sort::Peak => group.peak_bytes,
         Sort::Age => live.births.map_or(0, |(oldest, _)| u64::MAX - oldest),
     };
-    (Reverse(first), Reverse(live.bytes), Reverse(live.blocks))
+    (group.inherited, Reverse(first), Reverse(live.bytes), Reverse(live.blocks))
 }
 
 /// What people see of a stack; stacks that are equal in it are shown as one.

@@ -2,7 +2,8 @@
 //!
 //!     cargo run --release --manifest-path fuzz/Cargo.toml --bin stable -- --seconds 60
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 fn main() {
@@ -15,7 +16,7 @@ fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let artifacts = folder.join("artifacts/trace");
     std::fs::create_dir_all(&artifacts).expect("a writable folder");
-    let kept = artifacts.join(format!("stable-{}", std::process::id()));
+    keep_what_panics(artifacts.join(format!("stable-{}", std::process::id())));
     let entries = std::fs::read_dir(folder.join("corpus/trace")).expect("the corpus").flatten();
     let corpus: Vec<Vec<u8>> =
         entries.map(|entry| std::fs::read(entry.path()).expect("the corpus")).collect();
@@ -27,14 +28,26 @@ fn main() {
         let mut bytes = corpus[random.below(corpus.len())].clone();
         damage(&mut bytes, &mut random);
         let started = Instant::now();
-        // A panic aborts: what was being read is kept for it.
-        std::fs::write(&kept, &bytes).expect("a writable folder");
+        INPUT.lock().expect("nobody panics with it").clone_from(&bytes);
         libleak_fuzz::analyse(&bytes);
         assert!(started.elapsed() < Duration::from_secs(10), "an input took {:?}", started.elapsed());
         runs += 1;
     }
-    std::fs::remove_file(&kept).expect("the file just written");
     println!("{runs} inputs in {seconds} s, seed {seed}: none made it panic or hang");
+}
+
+/// What is being read.
+static INPUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Makes every panic, of whichever thread, write the input that caused it to `path` and end the program.
+fn keep_what_panics(path: PathBuf) {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        let written = INPUT.lock().map(|input| std::fs::write(&path, &*input));
+        eprintln!("the input: {} ({written:?})", path.display());
+        std::process::exit(1);
+    }));
 }
 
 /// Changes a few bytes or words, mostly where something is, and sometimes the length.

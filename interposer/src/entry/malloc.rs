@@ -110,7 +110,7 @@ fn reallocate(
     if block.is_null() && size != 0 {
         record::undo_move(&state, moving);
     } else {
-        record::finish_move(&mut state, old as u64, moving);
+        record::finish_move(&mut state, old as u64, block as u64, moving);
         if !block.is_null() {
             given_out(&mut state, registers, block, size, origin);
         }

@@ -163,9 +163,14 @@ pub fn undo_move(state: &State, moving: Moving) {
     state.slot.moved[0].store(0, Relaxed);
 }
 
-/// The realloc freed the old block; a new one, if there is any, is recorded as an allocation.
+/// The realloc freed the old block; the one at `new`, if there is any, is recorded as an allocation after this.
 #[inline]
-pub fn finish_move(state: &mut State, old: u64, moving: Moving) {
+pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving) {
+    // From here on the slot stands for the new block, until the table has it: the two together never count a block twice.
+    if moving.0.is_some() {
+        let key = if new == 0 { None } else { Key::live(new, 0, 0) };
+        state.slot.moved[0].store(key.map_or(0, |key| key.0), Release);
+    }
     let ticks = state.recent_time();
     match moving.0 {
         Some((_, payload)) => {

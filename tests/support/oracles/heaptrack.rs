@@ -38,7 +38,12 @@ pub fn leaks(program: &Program) -> Leaks {
 pub fn of(report: &Report) -> Leaks {
     let mut leaks = Leaks::new();
     for stack in report.live().filter(|stack| stack.origin != "mmap") {
-        let functions = stack.frames.iter().map(|frame| frame.function.as_deref().unwrap_or(""));
+        let mut depth = 0;
+        let kept = stack.frames.iter().take_while(|frame| {
+            depth += usize::from(!frame.inlined);
+            depth <= DEPTH
+        });
+        let functions = kept.map(|frame| frame.function.as_deref().unwrap_or(""));
         add(&mut leaks, functions, stack.live_bytes);
     }
     leaks
@@ -54,6 +59,9 @@ fn parse(folded: &str) -> Leaks {
     }
     leaks
 }
+
+/// Frames that heaptrack keeps of a stack: the innermost 64, of which three are its own.
+const DEPTH: usize = 61;
 
 /// What runs before `main` and below it. heaptrack brings libstdc++ into every program, whose initialisation these hold too.
 const START_UP: [&str; 6] =

@@ -28,7 +28,14 @@ fn title(text: &Text) -> String {
     });
     let facts = format!(" (pid {}): {}", trace.process.pid, facts.join(", "));
     let room = WIDTH.saturating_sub(facts.chars().count()).max(16);
-    format!("{}{facts}", names::start_of(&command(&trace.process), room))
+    let whole = command(&trace.process);
+    // Of a long path the name says the most.
+    let short = match whole.split_once(' ') {
+        _ if whole.chars().count() <= room => whole,
+        Some((program, arguments)) => format!("{} {arguments}", names::base(program)),
+        None => names::base(&whole).to_owned(),
+    };
+    format!("{}{facts}", names::start_of(&short, room))
 }
 
 /// The command line, or what is known of it.
