@@ -42,11 +42,12 @@ pub fn rule(context: &mut Context, pc: usize, exact: bool) -> Rule {
         return Rule::of_kind(Kind::Guess);
     };
     let module = modules::number(&image);
-    let rule = match row(context, &image, lookup_address(pc, exact)) {
-        None => Rule::of_kind(Kind::Guess),
-        Some(found) => simple(&found, pc).unwrap_or(Rule::of_kind(Kind::Full)),
+    let mut at = |address: usize| {
+        row(context, &image, address).map(|found| simple(&found, pc).unwrap_or(Rule::of_kind(Kind::Full)))
     };
-    rule.in_module(module)
+    // A return address that nothing was called before is the start of a function that was put there by hand (makecontext).
+    let rule = at(lookup_address(pc, exact)).or_else(|| at(pc));
+    rule.unwrap_or(Rule::of_kind(Kind::Guess)).in_module(module)
 }
 
 /// A row of the unwind table, and what is needed to evaluate its expressions.
@@ -218,10 +219,10 @@ pub fn step(
     mut memory: impl FnMut(usize) -> Option<usize>,
 ) -> Step {
     let address = lookup_address(registers.pc, exact);
-    let found = find_object::find(address);
-    let Some(found) = found.as_ref().and_then(|image| row(context, image, address)) else {
-        return Step::Unknown;
-    };
+    let Some(image) = find_object::find(address) else { return Step::Unknown };
+    let pc = registers.pc;
+    let address = if row(context, &image, address).is_some() { address } else { pc };
+    let Some(found) = row(context, &image, address) else { return Step::Unknown };
     match caller(&found, registers, &mut memory) {
         Some(Some(caller)) => {
             *registers = caller;
