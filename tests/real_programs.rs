@@ -11,7 +11,7 @@ const EXPLAINED: &[(&str, Heap, &str)] = &[
     (
         "cc1plus",
         Heap { allocations: 100, frees: 100, allocated_bytes: 200_000, live_blocks: 5, live_bytes: 100_000 },
-        "its hash tables are keyed by addresses: two runs under libleak differ as much",
+        "it takes memory in groups of pages that are cut at aligned addresses, and hashes pointers: runs under libleak alone differ too",
     ),
     (
         "python3",
@@ -36,8 +36,9 @@ const NOTHING: Heap = Heap { allocations: 0, frees: 0, allocated_bytes: 0, live_
 const SHARE: f64 = 0.02;
 /// By how much of the bytes a function may differ: heaptrack gives the program another environment, which it copies.
 const TOLERANCE: f64 = 0.02;
-/// Functions of libraries whose blocks are freed by the libraries' destructors: these run when heaptrack has stopped recording.
-const FREED_LATER: [&str; 5] = ["asn1_array2tree", "do_assign", "basic_regex", "insert", "resize"];
+/// Programs that free blocks on their way out, after heaptrack has stopped looking: their functions may hold less than it says,
+/// but not more. (memcheck, whose totals are compared above, sees those frees as libleak does.)
+const FREE_AT_THE_END: [&str; 2] = ["cc1plus", "gdb"];
 
 fn output_and_status_are_those_of_a_bare_run(program: &Program) {
     let report = assert_behaves_the_same(program).reports().into_iter().next().expect("a trace");
@@ -62,7 +63,7 @@ fn memcheck_counts_the_same(name: &str, program: &Program) {
     );
 }
 
-fn heaptrack_sees_the_same_functions_hold_most(program: &Program) {
+fn heaptrack_sees_the_same_functions_hold_most(name: &str, program: &Program) {
     if missing(&["heaptrack", "heaptrack_print"]) {
         return;
     }
@@ -71,14 +72,15 @@ fn heaptrack_sees_the_same_functions_hold_most(program: &Program) {
     let most = expected.values().max().copied().unwrap_or(0);
     assert!(most > 0, "heaptrack named no function: {expected:?}");
     let large = expected.iter().filter(|(_, bytes)| **bytes as f64 >= SHARE * most as f64);
-    let agrees = |name: &str, bytes: u64| {
-        let found = found.get(name).copied().unwrap_or(0);
-        found.abs_diff(bytes) as f64 <= TOLERANCE * bytes as f64
+    let agrees = |function: &str, bytes: u64| {
+        let found = found.get(function).copied().unwrap_or(0);
+        let frees_later = FREE_AT_THE_END.contains(&name) && found < bytes;
+        frees_later || found.abs_diff(bytes) as f64 <= TOLERANCE * bytes as f64
     };
     let differences: Vec<String> = large
-        .filter(|(name, bytes)| !agrees(name, **bytes) && !FREED_LATER.contains(&&name[..]))
-        .map(|(name, bytes)| {
-            format!("{name}: {bytes} bytes for heaptrack, {:?} for libleak", found.get(name))
+        .filter(|(function, bytes)| !agrees(function, **bytes))
+        .map(|(function, bytes)| {
+            format!("{function}: {bytes} bytes for heaptrack, {:?} for libleak", found.get(function))
         })
         .collect();
     assert!(differences.is_empty(), "functions hold different bytes:\n{}", differences.join("\n"));
@@ -111,7 +113,9 @@ macro_rules! holds_for {
 
             #[test]
             fn heaptrack_sees_the_same_functions_hold_most() {
-                with_program(super::heaptrack_sees_the_same_functions_hold_most);
+                with_program(|program| {
+                    super::heaptrack_sees_the_same_functions_hold_most(stringify!($name), program);
+                });
             }
         }
     };
