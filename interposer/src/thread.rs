@@ -6,7 +6,7 @@
 //! thread, so that its events are recorded too).
 //!
 //! A state is in use while `guard` holds the stack address of its hook. A `longjmp` out of a signal handler may skip
-//! the end of a hook: a guard below the present stack pointer is therefore void.
+//! the end of a hook: a guard below the present stack pointer is therefore void (on the same stack: a handler may run on another).
 
 use crate::capture::bounds::Stack;
 use crate::capture::cfi::Context;
@@ -180,16 +180,16 @@ pub fn enter(sp: usize) -> Option<Entered> {
     // SAFETY: the calling thread's own variable.
     let mut state = unsafe { *place };
     if state.is_null() {
-        state = attach()?;
+        state = attach(sp)?;
         // SAFETY: as above.
         unsafe { *place = state };
     }
     for _ in 0..MAX_NESTING {
         // SAFETY: states live for good. Only the fields touched before `guard` is set are shared with an interrupted hook
         // of this thread, and those are atomics.
-        let (guard, phase) = unsafe { (&(*state).guard, &(*state).phase) };
+        let (guard, phase, stack) = unsafe { (&(*state).guard, &(*state).phase, (*state).stack) };
         let holder = guard.load(Relaxed);
-        if holder == 0 || sp >= holder {
+        if holder == 0 || stack.is_outside(sp, holder) {
             guard.store(sp, Relaxed);
             phase.store(Phase::Recording as u32, Relaxed);
             compiler_fence(SeqCst);
@@ -200,7 +200,7 @@ pub fn enter(sp: usize) -> Option<Entered> {
             return None;
         }
         // SAFETY: as above.
-        state = unsafe { nested(&(*state).nested)? };
+        state = unsafe { nested(&(*state).nested, stack)? };
     }
     lost();
     None
@@ -213,10 +213,10 @@ fn lost() {
 }
 
 #[cold]
-fn nested(place: &AtomicPtr<State>) -> Option<*mut State> {
+fn nested(place: &AtomicPtr<State>, stack: Stack) -> Option<*mut State> {
     let mut state = place.load(Relaxed);
     if state.is_null() {
-        state = make()?;
+        state = make(stack)?;
         place.store(state, Relaxed);
     }
     Some(state)
@@ -224,8 +224,8 @@ fn nested(place: &AtomicPtr<State>) -> Option<*mut State> {
 
 /// A state for a thread that has none: that of a thread which is gone, or a new one.
 #[cold]
-fn attach() -> Option<*mut State> {
-    let state = reuse().or_else(make);
+fn attach(sp: usize) -> Option<*mut State> {
+    let state = reuse().or_else(|| make(Stack::ending_at(stack_end(sp))));
     let Some(state) = state else {
         lost();
         return None;
@@ -233,7 +233,7 @@ fn attach() -> Option<*mut State> {
     // SAFETY: no other thread has it.
     let this = unsafe { &mut *state };
     this.tid.store(sys::tid(), Relaxed);
-    this.enlist();
+    this.enlist(sp);
     Some(state)
 }
 
@@ -258,10 +258,22 @@ fn reuse() -> Option<*mut State> {
     None
 }
 
+/// The end of the stack that `sp` is on. A thread's control block is at the top of its stack, but for the main thread; the one
+/// thread of a forked child may be either.
+fn stack_end(sp: usize) -> usize {
+    const LARGEST: usize = 64 << 20;
+    let control_block = thread_pointer();
+    if (sp..sp.saturating_add(LARGEST)).contains(&control_block) {
+        control_block
+    } else {
+        runtime::main_stack_end()
+    }
+}
+
 /// `tid` of a state that belongs to another state.
 const NESTED: u32 = u32::MAX;
 
-fn make() -> Option<*mut State> {
+fn make(stack: Stack) -> Option<*mut State> {
     let depth = options::get().depth;
     let index = SLOTS.allocate()?;
     // SAFETY: just handed out.
@@ -275,8 +287,6 @@ fn make() -> Option<*mut State> {
             header.peak_error.fetch_add(sites::PROCESS_QUANTUM, Relaxed);
         }
     }
-    let main = sys::tid() == sys::pid();
-    let high = if main { runtime::main_stack_end() } else { thread_pointer() };
     // SAFETY: fresh memory of the right size; written field by field, so that the large `Context` is made in place.
     unsafe {
         (&raw mut (*state).context).write(Context::new_in());
@@ -292,7 +302,7 @@ fn make() -> Option<*mut State> {
         (&raw mut (*state).blocks).write(AtomicU64::new(0));
         (&raw mut (*state).tallies).write(sites::TallyMap::new());
         (&raw mut (*state).cursor).write(ring::Cursor::new());
-        (&raw mut (*state).stack).write(Stack::ending_at(high));
+        (&raw mut (*state).stack).write(stack);
         (&raw mut (*state).ticks).write(clock::now());
         (&raw mut (*state).frees_since_reading).write(0);
         (&raw mut (*state).callers).write([(0, 0); CALLERS]);
@@ -325,7 +335,7 @@ fn array<T: Copy>(length: usize, value: T) -> Option<&'static mut [T]> {
 
 impl State {
     /// Enters the thread into the file and takes its slot.
-    fn enlist(&mut self) {
+    fn enlist(&mut self, sp: usize) {
         self.cursor.close();
         let previous = self.slot.thread.load(Relaxed);
         if previous != 0 && previous <= u32::from(THREAD_OVERFLOW) {
@@ -333,8 +343,7 @@ impl State {
             let record: &ThreadRecord = unsafe { &*THREADS.at(previous as u64 - 1).cast() };
             record.end.store(clock::now(), Relaxed);
         }
-        let high = if sys::tid() == sys::pid() { runtime::main_stack_end() } else { thread_pointer() };
-        self.stack = Stack::ending_at(high);
+        self.stack = Stack::ending_at(stack_end(sp));
         self.control_block.store(thread_pointer(), Relaxed);
         self.walker.forget();
         self.pending_new = None;

@@ -25,6 +25,13 @@ impl Stack {
         Stack { low: high, high }
     }
 
+    /// Whether a hook whose frame is at `sp` cannot have been called from one whose frame is at `holder`: it is farther out.
+    /// Above this stack's end lies another stack, where a signal handler may run that interrupted `holder`.
+    #[inline]
+    pub fn is_outside(&self, sp: usize, holder: usize) -> bool {
+        sp >= holder && (sp < self.high || holder >= self.high)
+    }
+
     /// What a walk that starts at `sp` may read.
     #[inline]
     pub fn memory(&mut self, sp: usize) -> Memory {
