@@ -123,8 +123,10 @@ pub struct Lost {
     pub oversized_blocks: AtomicU64,
     /// Times the file could not be grown (disk full, size limit).
     pub refused_growth: AtomicU64,
+    /// Stacks that a build with the `verify` feature found to differ from a plain walk: errors of libleak's.
+    pub wrong_stacks: AtomicU64,
     /// Reserved, 0.
-    pub reserved: [AtomicU64; 3],
+    pub reserved: [AtomicU64; 2],
 }
 
 /// How the process ended, as far as the file knows.

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The workspace's folder.
 pub fn workspace() -> &'static Path {
@@ -24,6 +25,32 @@ pub fn library() -> PathBuf {
 /// If it has not been built.
 pub fn analyzer() -> PathBuf {
     built("leak-analyze")
+}
+
+/// The path of a `libleak.so` that walks every stack a second time, without caches, and counts the differences. Built here.
+///
+/// # Panics
+///
+/// If it cannot be built.
+pub fn checking_library() -> PathBuf {
+    let target = workspace().join("target/verify");
+    let built = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "libleak",
+            "--features",
+            "verify",
+            "--target-dir",
+        ])
+        .arg(&target)
+        .current_dir(workspace())
+        .output()
+        .expect("cargo runs");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    target.join("release/libleak.so")
 }
 
 fn built(name: &str) -> PathBuf {

@@ -106,9 +106,13 @@ impl Program {
         self
     }
 
-    /// The program with libleak.so preloaded, writing its traces into `folder`, unless `LIBLEAK_OUTPUT` was set before.
+    /// The program with libleak.so preloaded, writing its traces into `folder`, unless `LD_PRELOAD` or `LIBLEAK_OUTPUT` were set
+    /// before.
     pub fn preloaded(&self, folder: &Path) -> Program {
-        let mut program = self.clone().env("LD_PRELOAD", artefacts::library());
+        let mut program = self.clone();
+        if !program.env.iter().any(|(name, _)| name == "LD_PRELOAD") {
+            program = program.env("LD_PRELOAD", artefacts::library());
+        }
         if !program.env.iter().any(|(name, _)| name == "LIBLEAK_OUTPUT") {
             program = program.env("LIBLEAK_OUTPUT", folder.join("%e.%p.bin"));
         }

@@ -43,7 +43,16 @@ pub struct Trace {
     pub truncated_stacks: u64,
     pub unknown_frees: u64,
     pub warnings: Vec<Value>,
+    pub lost: Lost,
     pub threads: Vec<Thread>,
+}
+
+/// What the trace does not hold, as far as tests look at it.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct Lost {
+    pub incomplete_stacks: u64,
+    pub wrong_stacks: u64,
 }
 
 /// One thread of the process.

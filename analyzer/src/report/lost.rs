@@ -74,6 +74,12 @@ pub(super) fn losses(lost: &Lost) -> Vec<String> {
             "times the file could not grow",
             "disk full, or LIBLEAK_MAX_SIZE reached",
         ),
+        sentence(
+            lost.wrong_stacks,
+            "stack was found to be wrong",
+            "stacks were found to be wrong",
+            "an error of libleak's, seen by its checking build: please report it",
+        ),
     ];
     sentences.into_iter().flatten().collect()
 }

@@ -105,6 +105,7 @@ pub struct Lost {
     pub untracked_mappings: u64,
     pub oversized_blocks: u64,
     pub refused_growth: u64,
+    pub wrong_stacks: u64,
 }
 
 impl Lost {
@@ -123,6 +124,7 @@ impl Lost {
             untracked_mappings: record.untracked_mappings.load(Relaxed),
             oversized_blocks: record.oversized_blocks.load(Relaxed),
             refused_growth: record.refused_growth.load(Relaxed),
+            wrong_stacks: record.wrong_stacks.load(Relaxed),
         }
     }
 }

@@ -68,7 +68,7 @@ pub struct Memory {
 
 impl Memory {
     /// The word at `address`; `None` if it is misaligned or must not be read.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, address: usize) -> Option<usize> {
         if !address.is_multiple_of(size_of::<usize>()) {
             return None;
@@ -80,6 +80,11 @@ impl Memory {
         // SAFETY: aligned, and either between the thread's stack pointer and the end of its stack, or on a page that the
         // kernel could read a moment ago.
         Some(unsafe { (address as *const usize).read_volatile() })
+    }
+
+    /// Whether everything from `low` up to `high` is this thread's own stack.
+    pub fn holds(&self, low: usize, high: usize) -> bool {
+        low >= self.low && high <= self.high
     }
 
     #[cold]

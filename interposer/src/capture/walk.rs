@@ -1,9 +1,9 @@
 //! The walk from a hook to the thread's first frame, and the memory of the walk before.
 //!
 //! Two stacks in a row mostly share their outer frames. Once the walk stands at a frame with the same pc, sp and frame pointer
-//! as a remembered one, the remembered rules are followed again, outwards: they read the same words of the stack as a fresh
-//! walk would. If they lead through the same frames, the rest is known, and keeps its stack nodes. An equal
-//! address alone would prove nothing; equal values of everything that was read do.
+//! as a remembered one, every word of the stack that led from there outwards is read again. If all are as they were, a fresh
+//! walk would come through the same frames: the rest is known, and keeps its stack nodes. An equal address alone
+//! would prove nothing; equal values of everything that was read do.
 
 use super::Frame;
 use super::bounds::Memory;
@@ -46,11 +46,18 @@ struct State {
     exact: bool,
 }
 
+/// The caller has the same frame pointer.
+const UNCHANGED: usize = 0;
+/// To see whether the frame leads where it did, its rule must be followed.
+const FOLLOW: usize = 1;
+
 /// A frame that was walked over.
 #[derive(Clone, Copy)]
 pub struct Entry {
     state: State,
     rule: Rule,
+    /// Where the caller's frame pointer was read; or [`UNCHANGED`], or [`FOLLOW`].
+    fp_at: usize,
     /// The stack node; of a frame of libleak's, that of its caller.
     node: u32,
     /// Frames from the outermost to this one, libleak's not counted.
@@ -62,6 +69,7 @@ impl Entry {
     pub const VOID: Entry = Entry {
         state: State { pc: 0, sp: 0, fp: 0, exact: false },
         rule: Rule::of_kind(Kind::Outermost),
+        fp_at: FOLLOW,
         node: 0,
         depth: 0,
     };
@@ -146,6 +154,23 @@ impl Walker {
         Some((node, walked.end))
     }
 
+    /// Walks once more, with all registers and without any memory of walks before. Whether that gives the addresses `expected`,
+    /// innermost first.
+    #[cfg(feature = "verify")]
+    pub fn verify(
+        &mut self,
+        start: &Registers,
+        memory: &mut Memory,
+        context: &mut Context,
+        own: &Range<usize>,
+        mut expected: impl Iterator<Item = usize>,
+    ) -> bool {
+        let walked = self.full(start, memory, context);
+        let fresh = self.fresh[..walked.fresh].iter().map(|entry| entry.state.pc);
+        fresh.filter(|pc| !own.contains(pc)).take(self.limit).all(|pc| expected.next() == Some(pc))
+            && expected.next().is_none()
+    }
+
     /// Names the innermost frames of a stack that is too deep, and forgets the walk: its nodes have another root.
     #[cold]
     fn truncated(
@@ -214,27 +239,37 @@ impl Walker {
             let Some(place) = self.fresh.get_mut(fresh) else {
                 return Some(Walked { kept: 0, fresh, end: End::Truncated, full: false });
             };
-            *place = Entry { state, rule, node: 0, depth: 0 };
+            *place = Entry { state, rule, ..Entry::VOID };
             fresh += 1;
             match next(rule, state, memory) {
-                Ok(next) => state = next,
+                Ok(next) => {
+                    place.fp_at = fp_at(rule, &state, &next);
+                    state = next;
+                }
                 Err(end) => return Some(Walked { kept: 0, fresh, end, full: false }),
             }
         }
     }
 
-    /// Follows the remembered rules from frame `left - 1` outwards. `None` if everything is as it was, else the outermost
-    /// frame that is led to.
+    /// Looks again, from frame `left - 1` outwards, at every word that the remembered walk read. `None` if everything is as it
+    /// was, else the outermost frame that is led to.
     #[inline]
     fn retrace(&self, left: usize, memory: &mut Memory) -> Option<usize> {
         let frames = &self.memo[..left];
-        for outer in (1..left).rev() {
-            let (this, expected) = (&frames[outer], &frames[outer - 1].state);
-            if next(this.rule, this.state, memory) != Ok(*expected) {
-                return Some(outer);
+        let outermost = &frames[0];
+        let on_own_stack = memory.holds(frames[left - 1].state.sp, outermost.state.sp);
+        for (outer, pair) in frames.windows(2).enumerate().rev() {
+            let [expected, this] = pair else { continue };
+            let same = if this.fp_at != FOLLOW && on_own_stack {
+                // SAFETY: both words lie between the stack pointers of the two frames: `fp_at` saw to that.
+                unsafe { leads_to(this, &expected.state) }
+            } else {
+                next(this.rule, this.state, memory) == Ok(expected.state)
+            };
+            if !same {
+                return Some(outer + 1);
             }
         }
-        let outermost = &frames[0];
         (next(outermost.rule, outermost.state, memory) != Err(self.end)).then_some(0)
     }
 
@@ -247,7 +282,7 @@ impl Walker {
             let Some(place) = self.fresh.get_mut(fresh) else { break End::Truncated };
             let Registers { pc, sp, fp, .. } = registers;
             let rule = Rule::of_kind(Kind::Full).in_module(cfi::module(pc, exact));
-            *place = Entry { state: State { pc, sp, fp, exact }, rule, node: 0, depth: 0 };
+            *place = Entry { state: State { pc, sp, fp, exact }, rule, ..Entry::VOID };
             fresh += 1;
             match cfi::step(context, &mut registers, exact, |address| memory.read(address)) {
                 Step::Caller { exact: interrupted } => {
@@ -284,6 +319,36 @@ struct Walked {
     end: End,
     /// Whether the frames have no rules to follow again.
     full: bool,
+}
+
+/// The [`Entry::fp_at`] of a frame that led from `state` to `next`.
+fn fp_at(rule: Rule, state: &State, next: &State) -> usize {
+    let at = match (rule.kind(), rule.fp()) {
+        (Kind::Sp | Kind::Fp, Fp::Same) => return UNCHANGED,
+        (Kind::Sp | Kind::Fp, Fp::AtCfa) => next.sp.wrapping_add_signed(rule.fp_offset()),
+        (Kind::Sp | Kind::Fp, Fp::AtPointer) => state.fp.wrapping_add_signed(rule.fp_offset()),
+        _ => return FOLLOW,
+    };
+    if at >= state.sp && at < next.sp { at } else { FOLLOW }
+}
+
+/// Whether an ordinary frame still leads to `expected`. Its CFA follows from its state alone and so is what it was; what can
+/// have changed are the two words of the stack.
+///
+/// # Safety
+///
+/// The stack between the two frames must be readable, and `this.fp_at` not be [`FOLLOW`].
+#[inline(always)]
+unsafe fn leads_to(this: &Entry, expected: &State) -> bool {
+    // SAFETY: as the caller promises; walks read only aligned words, and these were read.
+    unsafe {
+        let pc = ((expected.sp - size_of::<usize>()) as *const usize).read_volatile();
+        let fp = match this.fp_at {
+            UNCHANGED => this.state.fp,
+            at => (at as *const usize).read_volatile(),
+        };
+        pc == expected.pc && fp == expected.fp
+    }
 }
 
 /// The frame that `rule` leads to.

@@ -65,6 +65,10 @@ fn site(state: &mut State, registers: &Registers, origin: Origin) -> Option<u32>
     let own = runtime::own_code();
     let (stack, end) =
         state.walker.capture(registers, &mut memory, &mut state.context, &own, root, stacks::child)?;
+    #[cfg(feature = "verify")]
+    if !state.walker.verify(registers, &mut memory, &mut state.context, &own, stacks::addresses(stack)) {
+        lose(|lost| &lost.wrong_stacks);
+    }
     let is_new = Cell::new(false);
     let site = sites::site(stack, origin, &is_new)?;
     if is_new.get() {

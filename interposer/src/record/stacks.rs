@@ -58,6 +58,17 @@ pub fn child(parent: u32, frame: Frame) -> Option<u32> {
     Some(id)
 }
 
+/// The addresses of a stack, innermost first.
+#[cfg(feature = "verify")]
+pub fn addresses(stack: u32) -> impl Iterator<Item = usize> {
+    let mut next = stack;
+    core::iter::from_fn(move || {
+        let this = (next >= FIRST_NODE).then(|| node(next))?;
+        next = this.parent.load(Relaxed);
+        Some(this.address.load(Relaxed) as usize)
+    })
+}
+
 #[inline]
 fn last_child(node: u32) -> Option<&'static AtomicU32> {
     let start = LAST_CHILD.load(Relaxed);
