@@ -25,12 +25,25 @@ fn every_stack_is_that_of_a_plain_walk() {
         let program = Program::new(name).args(arguments).env("PYTHONMALLOC", "malloc");
         check(&program.env("LD_PRELOAD", &library), name);
     }
-    for fixture in
-        [Fixture::cpp("stacks.cpp"), Fixture::cpp("control_flow.cpp"), Fixture::c("many_threads.c")]
-    {
-        let name = fixture.source().display().to_string();
-        check(&Program::new(fixture.executable()).env("LD_PRELOAD", &library), &name);
+    let (stacks, control_flow) = (Fixture::cpp("stacks.cpp"), Fixture::cpp("control_flow.cpp"));
+    let modes = [
+        "lambda",
+        "template",
+        "function object",
+        "recursion",
+        "thread",
+        "signal handler",
+        "qsort",
+        "exception",
+    ];
+    for mode in modes {
+        check(&Program::new(stacks.executable()).arg(mode).env("LD_PRELOAD", &library), mode);
     }
+    for mode in ["bad_alloc", "throw", "longjmp", "qsort"] {
+        check(&Program::new(control_flow.executable()).arg(mode).env("LD_PRELOAD", &library), mode);
+    }
+    let threads = Fixture::c("many_threads.c");
+    check(&Program::new(threads.executable()).env("LD_PRELOAD", &library), "many threads");
 }
 
 fn check(program: &Program, name: &str) {
