@@ -108,3 +108,17 @@ fn forks_beside_busy_threads_never_hang_or_disturb_the_parent() {
         assert_eq!(report.held_by("churn").0, 0, "blocks of churn live in process {}", trace.pid);
     }
 }
+
+#[test]
+fn a_parent_that_grows_while_its_children_begin_disturbs_none_of_them() {
+    let program = Program::new(Fixture::c("fork_growth.c").executable());
+    let traced = program.traced().succeeded();
+    let reports = traced.reports();
+    assert_eq!(reports.len(), 301, "a parent and its 300 children");
+    for (number, report) in reports.iter().enumerate() {
+        let trace = &report.trace;
+        assert_eq!((trace.end, trace.exit_status), (End::Exit, Some(0)), "process {}", trace.pid);
+        let live = if number == 0 { 150_000 } else { 0 };
+        assert_eq!(report.totals.live_blocks, live, "blocks of its own live in process {}", trace.pid);
+    }
+}

@@ -129,26 +129,29 @@ fn copy() -> bool {
 fn copy_regions(created: &output::Created, parent: &Header) -> Option<u64> {
     let base = core::ptr::from_ref(parent).cast::<u8>();
     let file = &created.file;
-    for kind in COPIED {
+    let descriptors = COPIED.map(|kind| {
         let offset = descriptor_offset(kind as usize) as usize;
         // SAFETY: both files are mapped, the directory lies in their first pages.
         let (from, to) =
             unsafe { (&*base.add(offset).cast::<Region>(), &*file.mapping().add(offset).cast::<Region>()) };
         to.copy(from);
-        for extent in to.extents() {
-            file.secure(&created.fd, extent.offset, extent.length).ok()?;
-            // SAFETY: granted in the parent's file, secured in ours. The parent may be storing: entries are atomics, and
-            // half-done ones are dropped later.
-            unsafe {
-                let source = base.add(extent.offset as usize);
-                let target = file.mapping().add(extent.offset as usize);
-                core::ptr::copy_nonoverlapping(source, target, extent.length as usize);
-            }
+        to
+    });
+    // Read after the descriptors, so that all their extents lie before it. What the parent was granted after the fork is
+    // not accessible here yet: access belongs to the mapping, of which this process has its own.
+    let end = parent.granted.load(Acquire) & !SEALED;
+    sys::allow_access(base.cast_mut(), end as usize).ok()?;
+    sys::allow_access(file.mapping(), end as usize).ok()?;
+    for extent in descriptors.iter().flat_map(|region| region.extents()) {
+        file.secure(&created.fd, extent.offset, extent.length).ok()?;
+        // SAFETY: granted in the parent's file, secured in ours. The parent may be storing: entries are atomics, and
+        // half-done ones are dropped later.
+        unsafe {
+            let source = base.add(extent.offset as usize);
+            let target = file.mapping().add(extent.offset as usize);
+            core::ptr::copy_nonoverlapping(source, target, extent.length as usize);
         }
     }
-    // Read last: every copied extent lies before it.
-    let end = parent.granted.load(Acquire) & !SEALED;
-    sys::allow_access(file.mapping(), end as usize).ok()?;
     Some(end)
 }
 
