@@ -13,7 +13,7 @@ use crate::capture::cfi::Context;
 use crate::capture::walk::{Entry, Walker};
 use crate::capture::{self, Frame};
 use crate::file::{self, Writer};
-use crate::record::{modules, ring, sites, stacks};
+use crate::record::{RECENT_SITES, modules, ring, sites, stacks};
 use crate::{arena, clock, fork, options, runtime, sys};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
 use libleak_format::RegionKind;
@@ -133,6 +133,8 @@ pub struct State {
     pub ticks: u64,
     frees_since_reading: u32,
     callers: [(usize, u32); CALLERS],
+    /// Sites by stack and origin, as [`crate::record`] uses them.
+    pub recent_sites: [(u64, u32); RECENT_SITES],
     callers_generation: u64,
     /// Takes stacks.
     pub walker: Walker,
@@ -306,6 +308,7 @@ fn make(stack: Stack) -> Option<*mut State> {
         (&raw mut (*state).ticks).write(clock::now());
         (&raw mut (*state).frees_since_reading).write(0);
         (&raw mut (*state).callers).write([(0, 0); CALLERS]);
+        (&raw mut (*state).recent_sites).write([(0, 0); RECENT_SITES]);
         (&raw mut (*state).callers_generation).write(0);
         (&raw mut (*state).walker).write(walker);
         (*state).slot.thread.store(u32::from(THREAD_OVERFLOW) + 1, Relaxed);

@@ -28,6 +28,9 @@ use libleak_format::mailbox::Request;
 use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE, ROOT_TRUNCATED};
 use libleak_format::{Origin, RegionKind};
 
+/// Sites that a thread finds again without the index; a power of two.
+pub const RECENT_SITES: usize = 128;
+
 /// Counts something that was lost.
 #[cold]
 pub fn lose(counter: impl FnOnce(&Lost) -> &AtomicU64) {
@@ -69,8 +72,17 @@ fn site(state: &mut State, registers: &Registers, origin: Origin) -> Option<u32>
     if !state.walker.verify(registers, &mut memory, &mut state.context, &own, stacks::addresses(stack)) {
         lose(|lost| &lost.wrong_stacks);
     }
+    // One line of a small cache: the index is shared and large, and most allocations come from few sites.
+    let key = ((stack as u64) << 16) | (origin as u64 + 1);
+    let place = stack as usize % RECENT_SITES;
+    if let (cached, site) = state.recent_sites[place]
+        && cached == key
+    {
+        return Some(site);
+    }
     let is_new = Cell::new(false);
     let site = sites::site(stack, origin, &is_new)?;
+    state.recent_sites[place] = (key, site);
     if is_new.get() {
         match end {
             End::Truncated => lose(|lost| &lost.truncated_stacks),
