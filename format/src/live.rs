@@ -160,10 +160,12 @@ impl Payload {
     }
 }
 
-/// A well-mixed 64-bit hash of an address (the finalizer of SplitMix64, Steele et al., OOPSLA 2014, shortened to one round).
+/// A hash of an address: the two halves of a 128-bit product, folded (the mixing step of wyhash, Wang Yi 2019). Addresses that
+/// blocks of one size take in a row would fill some buckets twice as fast as others under a plain multiplication.
 pub const fn hash(address: u64) -> u64 {
-    let mixed = (address >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ mixed >> 32
+    let product = (address >> 3) as u128 * 0x9e37_79b9_7f4a_7c15;
+    let folded = product as u64 ^ (product >> 64) as u64;
+    folded ^ folded >> 32
 }
 
 /// The bucket of a hash in a table of `buckets` buckets, and the slot to look at first.
