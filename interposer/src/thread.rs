@@ -286,7 +286,7 @@ fn make(stack: Stack) -> Option<*mut State> {
     if index > 0 {
         sites::THREADED.store(true, Relaxed);
         if let Some(header) = file::header_if_any() {
-            header.peak_error.fetch_add(sites::PROCESS_QUANTUM, Relaxed);
+            sites::bound_peak_error(header, index + 1);
         }
     }
     // SAFETY: fresh memory of the right size; written field by field, so that the large `Context` is made in place.

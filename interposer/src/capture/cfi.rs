@@ -63,12 +63,10 @@ fn row<'a>(context: &'a mut Context, image: &Image, address: usize) -> Option<Ro
     }
     let section = |start: usize| {
         let length = image.end.checked_sub(start).filter(|_| start >= image.start)?;
-        // SAFETY: inside the image, which is mapped while its code runs. Its sections end somewhere before the image's end;
-        // gimli follows lengths and offsets only within the slice.
-        Some(EndianSlice::new(
-            unsafe { core::slice::from_raw_parts(start as *const u8, length) },
-            NativeEndian,
-        ))
+        // Its sections end somewhere before the image's end; gimli follows lengths and offsets only within the slice.
+        // SAFETY: inside the image, which is mapped while its code runs.
+        let bytes = unsafe { core::slice::from_raw_parts(start as *const u8, length) };
+        Some(EndianSlice::new(bytes, NativeEndian))
     };
     let bases = BaseAddresses::default().set_eh_frame_hdr(image.eh_frame_header as u64);
     let header =

@@ -3,8 +3,10 @@
 use super::index::{Index, mix};
 use crate::arena;
 use crate::file::{self, Writer};
+use crate::thread::SLOTS;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::*};
+use libleak_format::Header;
 use libleak_format::live::MAX_SITES;
 use libleak_format::sites::{Lifetimes, Site, SiteFlags, Tally, lifetime_bucket};
 use libleak_format::threads::Slot;
@@ -20,10 +22,19 @@ static INDEX: Index = Index::new();
 
 /// Whether more than one thread has been seen. While there is one, levels and peaks are exact.
 pub static THREADED: AtomicBool = AtomicBool::new(false);
-/// Live bytes that a thread holds back at most before it adds them to a site's level, and to the process's.
-const SITE_QUANTUM: u64 = 4 * 1024;
-/// See [`SITE_QUANTUM`].
-pub const PROCESS_QUANTUM: u64 = 64 * 1024;
+
+/// Live bytes that a thread holds back at most before it adds them to a level (a site's, the process's): 1/256 of the level,
+/// within 1 to 64 KiB.
+fn quantum(level: u64) -> u64 {
+    (level / 256).clamp(1024, 64 * 1024)
+}
+
+/// By how much the process's peak may be too low: what all threads together hold back. Renewed with every thread and peak.
+pub fn bound_peak_error(header: &Header, slots: u64) {
+    if THREADED.load(Relaxed) {
+        header.peak_error.store(slots * quantum(header.peak_bytes.load(Relaxed)), Relaxed);
+    }
+}
 
 /// The site of `stack` and `origin`; `is_new` is set if it was made. `None` if there is no room.
 #[inline]
@@ -178,14 +189,16 @@ pub fn freed(tally: &Tally, size: u64, lifetime: u64) {
 pub fn level(site: u32, tally: &Tally, slot: &Slot, origin: Origin, change: i64, ticks: u64) {
     let threaded = THREADED.load(Relaxed);
     let site = get(site);
-    raise(&tally.pending_bytes, change, threaded, SITE_QUANTUM, &site.live_bytes, |level| {
+    raise(&tally.pending_bytes, change, threaded, &site.live_bytes, |level| {
         peak(&site.peak_bytes, &site.peak_ticks, level, ticks);
     });
     if origin.resource() == Resource::Heap {
         // SAFETY: sites exist only in an adopted file.
         let header = unsafe { file::header() };
-        raise(&slot.pending_bytes, change, threaded, PROCESS_QUANTUM, &header.live_bytes, |level| {
-            peak(&header.peak_bytes, &header.peak_ticks, level, ticks);
+        raise(&slot.pending_bytes, change, threaded, &header.live_bytes, |level| {
+            if peak(&header.peak_bytes, &header.peak_ticks, level, ticks) {
+                bound_peak_error(header, SLOTS.count());
+            }
         });
     }
 }
@@ -195,12 +208,11 @@ fn raise(
     pending: &AtomicI64,
     change: i64,
     threaded: bool,
-    quantum: u64,
     level: &AtomicI64,
     on_new_level: impl FnOnce(i64),
 ) {
     let held = pending.load(Relaxed) + change;
-    if threaded && held.unsigned_abs() < quantum {
+    if threaded && held.unsigned_abs() < quantum(level.load(Relaxed).max(0) as u64) {
         pending.store(held, Relaxed);
         return;
     }
@@ -227,10 +239,13 @@ fn add_level(level: &AtomicI64, change: i64, threaded: bool) -> i64 {
     level.fetch_add(change, Relaxed) + change
 }
 
+/// Notes a level if it is the highest so far; whether it was.
 #[inline]
-fn peak(peak: &AtomicU64, when: &AtomicU64, level: i64, ticks: u64) {
+fn peak(peak: &AtomicU64, when: &AtomicU64, level: i64, ticks: u64) -> bool {
     let level = level.max(0) as u64;
-    if level > peak.load(Relaxed) && peak.fetch_max(level, Relaxed) < level {
+    let is_new = level > peak.load(Relaxed) && peak.fetch_max(level, Relaxed) < level;
+    if is_new {
         when.store(ticks, Relaxed);
     }
+    is_new
 }
