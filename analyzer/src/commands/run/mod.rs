@@ -31,7 +31,7 @@ const WRAPPER_FAILED: u8 = 125;
 #[command(args_override_self = true, after_help = EXAMPLES)]
 pub(super) struct Options {
     /// The program and its arguments
-    #[arg(value_name = "PROGRAM", required = true, last = true)]
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true)]
     program: Vec<OsString>,
     #[command(flatten)]
     recording: RecordingOptions,
