@@ -71,7 +71,7 @@ const COPIED: [RegionKind; 5] =
 /// Makes the child's file and puts it in the place of the parent's mapping, at the same addresses.
 fn copy() -> bool {
     // As long as nobody has touched the private counters, they say what the parent held at the fork.
-    let held = thread::blocks_of_all();
+    let held = thread::roster::blocks_at_fork();
     let now = clock::now();
     let forked = match FORKED_AT.load(Relaxed) {
         0 => now,
@@ -110,12 +110,13 @@ fn copy() -> bool {
     sites::TALLIES.open(0);
     sites::LIFETIMES.open(0);
     ring::open(ring_limit);
-    thread::THREADS.open(0);
-    thread::SLOTS.open(0);
+    thread::roster::THREADS.open(0);
+    thread::roster::SLOTS.open(0);
     modules::reset();
     mappings::reset();
-    thread::reset();
+    thread::roster::reset();
     let inherited = inherit(clock::birth_units(forked));
+    thread::roster::inherit(inherited);
     let complete = inherited == held;
     let word = if complete { Inherited::COMPLETE } else { Inherited::INCOMPLETE };
     header.inherited.store(word, Relaxed);

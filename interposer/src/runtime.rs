@@ -132,8 +132,8 @@ fn set_up() -> bool {
 /// Opens every region of a new file.
 pub fn open_regions(ring_limit: u64) {
     record::open(ring_limit);
-    thread::THREADS.open(0);
-    thread::SLOTS.open(0);
+    thread::roster::THREADS.open(0);
+    thread::roster::SLOTS.open(0);
 }
 
 /// The executable's path, as the kernel knows it.

@@ -14,7 +14,7 @@ pub extern "C" fn pthread_setname_np(who: libc::pthread_t, name: *const c_char) 
         real!(PTHREAD_SETNAME_NP: fn(libc::pthread_t, *const c_char) -> c_int, (who, name), libc::ENOSYS);
     if result == 0 {
         // SAFETY: the real function has just read it.
-        thread::renamed(who as usize, unsafe { CStr::from_ptr(name) }.to_bytes());
+        thread::roster::renamed(who as usize, unsafe { CStr::from_ptr(name) }.to_bytes());
     }
     result
 }

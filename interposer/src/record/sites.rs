@@ -3,7 +3,7 @@
 use super::index::{Index, mix};
 use crate::arena;
 use crate::file::{self, Writer};
-use crate::thread::SLOTS;
+use crate::thread::roster::SLOTS;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::Header;

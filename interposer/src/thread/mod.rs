@@ -1,0 +1,100 @@
+//! Per-thread state, and the guard that tells a program's event from one that happens inside libleak.
+//!
+//! A hook [`enter`]s before it does anything. Normally it gets the thread's state. If that state is in use, the hook is
+//! nested: either the real allocator called a hooked function (then the call is the allocator's own business and is
+//! passed through), or a signal handler interrupted libleak itself (then it gets a second state, as if it were another
+//! thread, so that its events are recorded too).
+//!
+//! A state is in use while `guard` holds the stack address of its hook. A `longjmp` out of a signal handler may skip
+//! the end of a hook: a guard below the present stack pointer is therefore void (on the same stack: a handler may run on another).
+
+pub mod roster;
+pub mod state;
+mod variable;
+
+pub use state::State;
+
+use crate::capture::bounds::Stack;
+use crate::record::lose;
+use crate::{fork, runtime};
+use core::sync::atomic::{AtomicPtr, Ordering::*, compiler_fence};
+use state::Phase;
+use variable::variable;
+
+/// Deepest nesting of signal handlers in libleak's own code whose events are recorded.
+const MAX_NESTING: usize = 4;
+
+/// A state in use; given back on drop.
+pub struct Entered(&'static mut State);
+
+impl core::ops::Deref for Entered {
+    type Target = State;
+    #[inline]
+    fn deref(&self) -> &State {
+        self.0
+    }
+}
+
+impl core::ops::DerefMut for Entered {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut State {
+        self.0
+    }
+}
+
+impl Drop for Entered {
+    #[inline]
+    fn drop(&mut self) {
+        compiler_fence(SeqCst);
+        self.0.guard.store(0, Relaxed);
+    }
+}
+
+/// Begins a hook whose frame is at `sp`. `None` if nothing is to be recorded.
+#[inline]
+pub fn enter(sp: usize) -> Option<Entered> {
+    if !runtime::is_recording() && !runtime::start() {
+        return None;
+    }
+    if fork::is_child() && !fork::begin_child() {
+        return None;
+    }
+    let place = variable();
+    // SAFETY: the calling thread's own variable.
+    let mut state = unsafe { *place };
+    if state.is_null() {
+        state = roster::attach(sp)?;
+        // SAFETY: as above.
+        unsafe { *place = state };
+    }
+    for _ in 0..MAX_NESTING {
+        // SAFETY: states live for good. Only the fields touched before `guard` is set are shared with an interrupted hook
+        // of this thread, and those are atomics.
+        let (guard, phase, stack) = unsafe { (&(*state).guard, &(*state).phase, (*state).stack) };
+        let holder = guard.load(Relaxed);
+        if holder == 0 || stack.is_outside(sp, holder) {
+            guard.store(sp, Relaxed);
+            phase.store(Phase::Recording as u32, Relaxed);
+            compiler_fence(SeqCst);
+            // SAFETY: the guard makes it this hook's alone.
+            return Some(Entered(unsafe { &mut *state }));
+        }
+        if phase.load(Relaxed) == Phase::Calling as u32 {
+            return None;
+        }
+        // SAFETY: as above.
+        state = unsafe { nested(&(*state).nested, stack)? };
+    }
+    lose(|lost| &lost.dropped_events);
+    None
+}
+
+#[cold]
+fn nested(place: &AtomicPtr<State>, stack: Stack) -> Option<*mut State> {
+    let mut state = place.load(Relaxed);
+    if state.is_null() {
+        state = roster::make(stack)?;
+        place.store(state, Relaxed);
+    }
+    Some(state)
+}
