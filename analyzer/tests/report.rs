@@ -274,6 +274,7 @@ fn losses_are_explained_and_normal_things_are_not_called_losses() {
     builder.header.lost.unknown_frees.store(5, Relaxed);
     builder.header.lost.overwritten_events.store(1_000_000, Relaxed);
     let shown = text(report(&builder.build(), &Selection::default()));
+    assert!(shown.contains("NOT every allocation recorded"), "{shown}");
     assert!(shown.contains("lost:  3 operations could not be recorded"), "{shown}");
     assert!(shown.contains("note:  5 frees of blocks that libleak never saw: normal"), "{shown}");
     assert!(shown.contains("1,000,000 events were not kept in the event ring"), "{shown}");

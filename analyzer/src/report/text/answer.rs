@@ -23,6 +23,9 @@ fn title(text: &Text) -> String {
     let mut facts: Vec<String> = trace.duration.map(duration).into_iter().collect();
     facts.push(ending(trace.ending));
     facts.push(match trace.settings.sample_bytes {
+        None if trace.lost.dropped_events > 0 || trace.lost.untracked_blocks > 0 => {
+            "NOT every allocation recorded (see the end)".to_owned()
+        }
         None => "every allocation recorded".to_owned(),
         Some(bytes) => format!("sampled every {} on average", size(bytes)),
     });
