@@ -229,3 +229,15 @@ fn a_limit_on_the_files_size_is_kept_and_what_it_costs_is_counted() {
         report.trace
     );
 }
+
+#[test]
+fn libleak_log_says_where_the_trace_is_only_when_asked() {
+    let quiet = program().traced();
+    assert_eq!(quiet.outcome.errors(), "");
+    let informed = program().env("LIBLEAK_LOG", "info").traced();
+    assert_undisturbed(&informed.outcome);
+    assert_one_line(&informed.outcome.errors(), &["libleak: recording into ", ".bin"]);
+    let silent = program().env("LIBLEAK_LOG", "off").env("LIBLEAK_DEPTH", "deep").traced();
+    assert_undisturbed(&silent.outcome);
+    assert_eq!(silent.outcome.errors(), "", "a bad value with LIBLEAK_LOG=off");
+}

@@ -1,7 +1,7 @@
 //! Start: from the first hooked call to the first record.
 
 use crate::capture::find_object;
-use crate::log::{self, Level};
+use crate::log::{self, Level, Shown};
 use crate::{clock, elf, end, environment, file, fork, next, options, output, record, sys, thread};
 use core::ffi::c_char;
 use core::ops::Range;
@@ -113,7 +113,14 @@ fn set_up() -> bool {
         );
         return false;
     }
+    log::say(Level::Info, format_args!("recording into {}", Shown(created.path().to_bytes())));
     let ring = output::ring_limit();
+    if ring.reduced {
+        log::say(
+            Level::Warn,
+            format_args!("the event ring is {} bytes: the memory limit leaves no more", ring.bytes),
+        );
+    }
     let fallbacks = created.fallbacks
         | if steady { 0 } else { Fallback::CLOCK }
         | if find_object::set_up() { 0 } else { Fallback::FIND_OBJECT }
