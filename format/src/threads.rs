@@ -41,7 +41,7 @@ pub struct Slot {
     pub moved: [AtomicU64; 3],
     /// Heap bytes that this thread has not yet added to [`crate::Header::live_bytes`].
     pub pending_bytes: AtomicI64,
-    /// Allocations this thread made in all, for a bound of `dropped` in live views.
+    /// Reserved, 0.
     pub reserved: [AtomicU64; 9],
 }
 records!(Thread = 64 bytes, Slot = 128 bytes);

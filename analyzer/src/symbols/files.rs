@@ -65,9 +65,9 @@ fn map(path: &Path) -> Result<(Mmap, FileIdentity), OpenError> {
         return Err(OpenError::NotAFile);
     }
     let file = File::open(path).map_err(classify)?;
-    // SAFETY: the map is private and read-only, and nothing here writes to the file. Another process may
-    // still overwrite or truncate it: the first gives garbage, which every parser here must stand, the
-    // second a SIGBUS, which is accepted as the price of not reading gigabytes of debug info.
+    // Another process may overwrite the file, which gives garbage that every parser here must stand, or truncate it: the
+    // SIGBUS that follows is accepted as the price of not reading gigabytes of debug info.
+    // SAFETY: the map is private and read-only, and nothing here writes to the file.
     let map = unsafe { Mmap::map(&file) }.map_err(OpenError::Io)?;
     let mtime_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
     Ok((map, FileIdentity { size: metadata.len(), mtime_ns }))
