@@ -192,7 +192,8 @@ fn what_threads_hold_back_is_added_to_the_counters() {
     let mut builder = Builder::new(1);
     builder.header.live_bytes.store(-10, Relaxed);
     let slot: Slot = zeroed();
-    slot.pending_bytes.store(110, Relaxed);
+    slot.heap_bytes.store(150, Relaxed);
+    slot.flushed_bytes.store(40, Relaxed);
     builder.slot(0, &slot);
     let trace = Trace::from_bytes(Path::new("x"), &builder.build()).unwrap();
     assert_eq!(trace.heap.live_bytes, 100);

@@ -74,7 +74,7 @@ pub struct Header {
     pub rate: AtomicU32,
     /// Where a fallback was taken: [`Fallback`] bits, each explained to the reader.
     pub fallbacks: AtomicU32,
-    /// Heap bytes live now, without what threads still hold back (see [`crate::threads::Slot::pending_bytes`]).
+    /// Heap bytes live now, without what threads have not added yet (see [`crate::threads::Slot::flushed_bytes`]).
     pub live_bytes: AtomicI64,
     /// Highest value of `live_bytes`.
     pub peak_bytes: AtomicU64,

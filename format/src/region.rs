@@ -42,6 +42,8 @@ pub enum RegionKind {
     Mailbox = 13,
     /// The event ring, in chunks: [`crate::events`].
     Events = 14,
+    /// What sampled blocks stand for: [`crate::sites::Estimates`].
+    Estimates = 15,
 }
 
 /// Where a region's records lie. 384 bytes, at [`descriptor_offset`] of its kind.

@@ -13,7 +13,7 @@ pub struct Site {
     pub origin: AtomicU16,
     /// Bits of [`SiteFlags`]; [`SiteFlags::READY`] is stored last.
     pub flags: AtomicU16,
-    /// Live bytes, without what tallies still hold back.
+    /// Live bytes, without what tallies have not added yet.
     pub live_bytes: AtomicI64,
     /// Highest value of `live_bytes`.
     pub peak_bytes: AtomicU64,
@@ -31,6 +31,10 @@ impl SiteFlags {
 }
 
 /// What the thread of one slot did at one site.
+///
+/// In a sampled trace blocks are counted as they were sampled, and bytes are estimates: each block of *k* bytes that was
+/// sampled with probability *p* counts *k/p* bytes, rounded (Horvitz and Thompson, 1952). How many blocks they stand for is in the
+/// [`Estimates`].
 #[repr(C)]
 pub struct Tally {
     /// Index of the [`Site`] plus 1. Stored last: 0 means not filled.
@@ -45,12 +49,12 @@ pub struct Tally {
     pub frees: AtomicU64,
     /// Bytes of them.
     pub freed_bytes: AtomicU64,
-    /// Live bytes not yet added to [`Site::live_bytes`].
-    pub pending_bytes: AtomicI64,
+    /// What of `allocated_bytes - freed_bytes` has been added to [`Site::live_bytes`].
+    pub flushed_bytes: AtomicI64,
     /// Index of the [`Lifetimes`] plus 1; 0 until the first free.
     pub lifetimes: AtomicU32,
-    /// Reserved, 0.
-    pub reserved: AtomicU32,
+    /// Index of the [`Estimates`] plus 1; 0 if the slot recorded every allocation of the site.
+    pub estimates: AtomicU32,
     /// Reserved, 0.
     pub reserved2: AtomicU64,
 }
@@ -66,7 +70,28 @@ pub struct Lifetimes {
 }
 /// Buckets of a lifetime histogram.
 pub const LIFETIME_BUCKETS: usize = 32;
-records!(Site = 40 bytes, Tally = 64 bytes, Lifetimes = 128 bytes);
+
+/// What sampled blocks of one tally stand for. A block of *k* bytes is sampled with probability p = 1 - e^(-k/T), a block of 0
+/// bytes as one of 1; T is the mean distance between samples ([`crate::Header::rates`]). Sums over sampled blocks, each an
+/// [`f64`] as its bits.
+#[repr(C)]
+pub struct Estimates {
+    /// Blocks given out: sum of 1/p.
+    pub allocations: AtomicU64,
+    /// Variance of `allocations`: sum of (1-p)/p^2.
+    pub allocations_variance: AtomicU64,
+    /// Variance of [`Tally::allocated_bytes`]: sum of k^2 (1-p)/p^2.
+    pub allocated_bytes_variance: AtomicU64,
+    /// Blocks freed: sum of 1/p.
+    pub frees: AtomicU64,
+    /// Variance of `frees`.
+    pub frees_variance: AtomicU64,
+    /// Variance of [`Tally::freed_bytes`].
+    pub freed_bytes_variance: AtomicU64,
+    /// Reserved, 0.
+    pub reserved: [AtomicU64; 2],
+}
+records!(Site = 40 bytes, Tally = 64 bytes, Lifetimes = 128 bytes, Estimates = 64 bytes);
 
 /// The bucket for a lifetime in birth units.
 pub const fn lifetime_bucket(units: u64) -> usize {

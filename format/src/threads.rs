@@ -39,10 +39,12 @@ pub struct Slot {
     pub size: AtomicU64,
     /// The live entry that a `realloc` took out of the table while it runs: key, then the payload words.
     pub moved: [AtomicU64; 3],
-    /// Heap bytes that this thread has not yet added to [`crate::Header::live_bytes`].
-    pub pending_bytes: AtomicI64,
+    /// Heap bytes that the threads of this slot took, minus those they gave back.
+    pub heap_bytes: AtomicI64,
+    /// What of them has been added to [`crate::Header::live_bytes`].
+    pub flushed_bytes: AtomicI64,
     /// Reserved, 0.
-    pub reserved: [AtomicU64; 9],
+    pub reserved: [AtomicU64; 8],
 }
 records!(Thread = 64 bytes, Slot = 128 bytes);
 

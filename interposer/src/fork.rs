@@ -15,8 +15,10 @@ const PAGE: usize = 4096;
 /// `MADV_WIPEONFORK`, Linux 4.14.
 const MADV_WIPEONFORK: i32 = 18;
 
-/// The word that is 1 in the process that set it up and 0 in its forked children.
-static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
+/// For the time before there is a page.
+static UNMARKED: AtomicU32 = AtomicU32::new(0);
+/// The word that is 1 in the process that records, and 0 in its forked children.
+static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const UNMARKED).cast_mut());
 /// When the last fork was about to happen, ticks.
 static FORKED_AT: AtomicU64 = AtomicU64::new(0);
 
@@ -27,22 +29,29 @@ pub fn set_up() -> bool {
         return false;
     }
     MARK.store(page.cast(), Release);
-    mark();
     true
 }
 
-fn mark() {
-    // SAFETY: the page lives for good.
-    if let Some(mark) = unsafe { MARK.load(Relaxed).as_ref() } {
-        mark.store(1, Release);
-    }
+fn mark() -> &'static AtomicU32 {
+    // SAFETY: a static or a page, both of which live for good.
+    unsafe { &*MARK.load(Relaxed) }
 }
 
-/// Whether this is a forked child that has not begun a file of its own.
+/// Whether this process records, and is not a forked child that has not begun a file of its own: all that a hook asks.
+#[inline]
+pub fn is_recording() -> bool {
+    mark().load(Relaxed) != 0
+}
+
+/// From here on this process records, or does not.
+pub fn set_recording(recording: bool) {
+    mark().store(recording.into(), Release);
+}
+
+/// Whether this is a forked child of a process that records, which has not begun a file of its own.
 #[inline]
 pub fn is_child() -> bool {
-    // SAFETY: null or the page, which lives for good.
-    unsafe { MARK.load(Relaxed).as_ref() }.is_some_and(|mark| mark.load(Relaxed) == 0)
+    runtime::is_recording() && !is_recording()
 }
 
 /// A fork is about to happen in this process.
@@ -56,10 +65,9 @@ pub fn begin_child() -> bool {
     let follow = options::get().follow;
     if !follow.forks() || !copy() {
         runtime::stop();
-        mark();
         return false;
     }
-    mark();
+    set_recording(true);
     true
 }
 

@@ -49,10 +49,10 @@ static CONSTRUCTOR: extern "C" fn(i32, *const *const c_char, *mut *mut c_char) =
 /// Records nothing any more (in this process image).
 pub fn stop() {
     PHASE.store(OFF, Relaxed);
+    fork::set_recording(false);
 }
 
 /// Addresses of libleak's own code.
-#[inline]
 pub fn own_code() -> Range<usize> {
     OWN_START.load(Relaxed)..OWN_END.load(Relaxed)
 }
@@ -80,6 +80,7 @@ pub fn start() -> bool {
     }
     let ready = set_up();
     PHASE.store(if ready { RECORDING } else { OFF }, Release);
+    fork::set_recording(ready);
     if ready {
         end::register();
     }

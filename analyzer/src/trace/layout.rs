@@ -28,7 +28,7 @@ pub struct RegionSummary {
 }
 
 /// Names of the regions, by number.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "unknown",
     "strings",
     "modules",
@@ -44,8 +44,9 @@ const NAMES: [&str; 15] = [
     "site levels",
     "mailbox",
     "events",
+    "estimates",
 ];
-const _: () = assert!(NAMES.len() == RegionKind::Events as usize + 1);
+const _: () = assert!(NAMES.len() == RegionKind::Estimates as usize + 1);
 
 /// The regions in use, in the order of the directory.
 pub(super) fn summaries(file: &[u8]) -> Vec<RegionSummary> {

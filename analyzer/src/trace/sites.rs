@@ -93,7 +93,10 @@ fn add_tallies(file: &[u8], sites: &mut [Option<Site>], warnings: &mut Warnings)
         add(&mut site.allocated_bytes, &tally.allocated_bytes);
         add(&mut site.frees, &tally.frees);
         add(&mut site.freed_bytes, &tally.freed_bytes);
-        site.counted_live_bytes = site.counted_live_bytes.wrapping_add(tally.pending_bytes.load(Relaxed));
+        // What the site's own counter does not have yet.
+        let held = tally.allocated_bytes.load(Relaxed).wrapping_sub(tally.freed_bytes.load(Relaxed)) as i64;
+        let pending = held.wrapping_sub(tally.flushed_bytes.load(Relaxed));
+        site.counted_live_bytes = site.counted_live_bytes.wrapping_add(pending);
     }
     warnings.count(
         homeless,

@@ -43,7 +43,8 @@ pub(super) fn read(
     let slots: Table<Slot> = Table::open(file, RegionKind::Slots, "slots", warnings);
     let mut found = InFlight::default();
     for (_, slot) in slots.iter() {
-        found.pending_bytes = found.pending_bytes.wrapping_add(slot.pending_bytes.load(Relaxed));
+        let pending = slot.heap_bytes.load(Relaxed).wrapping_sub(slot.flushed_bytes.load(Relaxed));
+        found.pending_bytes = found.pending_bytes.wrapping_add(pending);
         let Some(thread) = slot.thread.load(Acquire).checked_sub(1) else { continue };
         let Some(operation) = Operation::from_word(slot.operation.load(Acquire)) else { continue };
         if operation == Operation::Reallocate

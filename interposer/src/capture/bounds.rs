@@ -82,6 +82,12 @@ impl Memory {
         Some(unsafe { (address as *const usize).read_volatile() })
     }
 
+    /// What lies between two stack pointers of the calling thread, on whatever stack: the frames of functions that have not
+    /// returned.
+    pub fn of_callees(inner: usize, outer: usize) -> Memory {
+        Memory { low: inner, high: outer, checked: 0 }
+    }
+
     /// Whether everything from `low` up to `high` is this thread's own stack.
     pub fn holds(&self, low: usize, high: usize) -> bool {
         low >= self.low && high <= self.high

@@ -1,5 +1,16 @@
 //! The registers a walk starts from, on each architecture.
 
+/// Where a hook was called: what the hook's caller goes on with when it returns.
+#[derive(Clone, Copy)]
+pub struct Caller {
+    /// Return address.
+    pub pc: usize,
+    /// Stack pointer after the return.
+    pub sp: usize,
+    /// Frame pointer register.
+    pub fp: usize,
+}
+
 /// Registers that a callee keeps for its caller, and where execution is.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]

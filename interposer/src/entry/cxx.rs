@@ -5,8 +5,9 @@
 //! operators do not pass by our `malloc` leaves the word unclaimed, and the block is recorded here. Nothing is held while
 //! the real operator runs, for it may throw, or call a handler of the program.
 
-use crate::capture::registers::Registers;
-use crate::entry::malloc::{real, release, with_caller};
+use crate::capture::registers::Caller;
+use crate::entry::caller::with_caller;
+use crate::entry::malloc::{real, release};
 use crate::next::Next;
 use crate::record;
 use crate::thread::{self, State};
@@ -19,7 +20,7 @@ type Pointer = *mut c_void;
 #[derive(Clone, Copy)]
 pub struct PendingNew {
     /// Where it was called.
-    pub registers: Registers,
+    pub caller: Caller,
     /// What it is.
     pub origin: Origin,
     /// Bytes it was asked for.
@@ -31,7 +32,7 @@ pub struct PendingNew {
 #[inline(always)]
 pub fn claim(state: &mut State, sp: usize, size: usize) -> Option<PendingNew> {
     let pending = state.pending_new?;
-    if sp >= pending.registers.sp {
+    if sp >= pending.caller.sp {
         state.pending_new = None; // The operator is long gone: an exception or longjmp skipped its end.
         return None;
     }
@@ -42,41 +43,49 @@ pub fn claim(state: &mut State, sp: usize, size: usize) -> Option<PendingNew> {
 }
 
 #[inline(always)]
-fn new(registers: &Registers, size: usize, origin: Origin, call: impl FnOnce() -> Pointer) -> Pointer {
-    match thread::enter(registers.sp) {
+fn new(caller: &Caller, size: usize, origin: Origin, call: impl FnOnce() -> Pointer) -> Pointer {
+    match thread::enter(caller.sp) {
         None => return call(),
         Some(mut state) => {
             // operator new[] calls operator new: the outer one counts.
-            if state.pending_new.is_some_and(|outer| registers.sp < outer.registers.sp) {
+            if state.pending_new.is_some_and(|outer| caller.sp < outer.caller.sp) {
                 drop(state);
                 return call();
             }
-            state.pending_new = Some(PendingNew { registers: *registers, origin, size });
+            state.pending_new = Some(PendingNew { caller: *caller, origin, size });
         }
     }
     let block = call();
-    if let Some(mut state) = thread::enter(registers.sp)
+    if let Some(mut state) = thread::enter(caller.sp)
         && let Some(pending) = state.pending_new.take()
         && !block.is_null()
     {
-        record::allocation(&mut state, &pending.registers, block as u64, size as u64, origin);
+        record::allocation(&mut state, &pending.caller, block as u64, size as u64, origin);
     }
     block
 }
 
-macro_rules! operators_new {
-    ($($next:ident $name:ident $symbol:literal $origin:ident ($($argument:ident),*))*) => {$(
-        static $next: Next = {
-            const NAME: &core::ffi::CStr = match core::ffi::CStr::from_bytes_with_nul(concat!($symbol, "\0").as_bytes()) {
+/// A symbol's name as C has it.
+macro_rules! c_name {
+    ($symbol:ident) => {{
+        const NAME: &core::ffi::CStr =
+            match core::ffi::CStr::from_bytes_with_nul(concat!(stringify!($symbol), "\0").as_bytes()) {
                 Ok(name) => name,
                 Err(_) => c"",
             };
-            Next::new(NAME)
-        };
-        #[cfg_attr(not(test), unsafe(export_name = $symbol))]
-        extern "C" fn $name(size: usize $(, $argument: usize)*) -> Pointer {
-            let registers = Registers::here();
-            new(&registers, size, Origin::$origin, || {
+        NAME
+    }};
+}
+
+macro_rules! operators_new {
+    ($($next:ident $symbol:ident => $inner:ident, $count:tt $origin:ident ($($argument:ident),*))*) => {$(
+        static $next: Next = Next::new(c_name!($symbol));
+        with_caller!(
+            /// An operator new.
+            $symbol => $inner, $count
+        );
+        extern "C" fn $inner(size: usize $(, $argument: usize)*, pc: usize, sp: usize, fp: usize) -> Pointer {
+            new(&Caller { pc, sp, fp }, size, Origin::$origin, || {
                 real!($next: fn(usize $(, operators_new!(@word $argument))*) -> Pointer, (size $(, $argument)*), core::ptr::null_mut())
             })
         }
@@ -86,31 +95,25 @@ macro_rules! operators_new {
 
 // Itanium C++ ABI, section 5.1.4.3; size_t is `m` on 64-bit Linux.
 operators_new! {
-    NEW new_plain "_Znwm" New ()
-    NEW_ARRAY new_array "_Znam" NewArray ()
-    NEW_NOTHROW new_nothrow "_ZnwmRKSt9nothrow_t" New (nothrow)
-    NEW_ARRAY_NOTHROW new_array_nothrow "_ZnamRKSt9nothrow_t" NewArray (nothrow)
-    NEW_ALIGNED new_aligned "_ZnwmSt11align_val_t" New (alignment)
-    NEW_ARRAY_ALIGNED new_array_aligned "_ZnamSt11align_val_t" NewArray (alignment)
-    NEW_ALIGNED_NOTHROW new_aligned_nothrow "_ZnwmSt11align_val_tRKSt9nothrow_t" New (alignment, nothrow)
-    NEW_ARRAY_ALIGNED_NOTHROW new_array_aligned_nothrow "_ZnamSt11align_val_tRKSt9nothrow_t" NewArray (alignment, nothrow)
+    NEW _Znwm => new_plain, 1 New ()
+    NEW_ARRAY _Znam => new_array, 1 NewArray ()
+    NEW_NOTHROW _ZnwmRKSt9nothrow_t => new_nothrow, 2 New (nothrow)
+    NEW_ARRAY_NOTHROW _ZnamRKSt9nothrow_t => new_array_nothrow, 2 NewArray (nothrow)
+    NEW_ALIGNED _ZnwmSt11align_val_t => new_aligned, 2 New (alignment)
+    NEW_ARRAY_ALIGNED _ZnamSt11align_val_t => new_array_aligned, 2 NewArray (alignment)
+    NEW_ALIGNED_NOTHROW _ZnwmSt11align_val_tRKSt9nothrow_t => new_aligned_nothrow, 3 New (alignment, nothrow)
+    NEW_ARRAY_ALIGNED_NOTHROW _ZnamSt11align_val_tRKSt9nothrow_t => new_array_aligned_nothrow, 3 NewArray (alignment, nothrow)
 }
 
 macro_rules! operators_delete {
-    ($($next:ident $inner:ident $symbol:ident $text:literal ($($argument:ident),*) $x86:literal $arm:literal)*) => {$(
-        static $next: Next = {
-            const NAME: &core::ffi::CStr = match core::ffi::CStr::from_bytes_with_nul(concat!($text, "\0").as_bytes()) {
-                Ok(name) => name,
-                Err(_) => c"",
-            };
-            Next::new(NAME)
-        };
+    ($($next:ident $symbol:ident => $inner:ident, $count:tt ($($argument:ident),*))*) => {$(
+        static $next: Next = Next::new(c_name!($symbol));
         with_caller!(
             /// An operator delete.
-            $symbol => $inner, $x86, $arm
+            $symbol => $inner, $count
         );
-        extern "C" fn $inner(block: Pointer $(, $argument: usize)*, caller: usize) {
-            release(block, caller, || {
+        extern "C" fn $inner(block: Pointer $(, $argument: usize)*, pc: usize, sp: usize, _fp: usize) {
+            release(block, pc, sp, || {
                 real!($next: fn(Pointer $(, operators_new!(@word $argument))*) -> (), (block $(, $argument)*), ());
             });
         }
@@ -118,16 +121,16 @@ macro_rules! operators_delete {
 }
 
 operators_delete! {
-    DELETE delete_plain _ZdlPv "_ZdlPv" () "rsi" "x1"
-    DELETE_ARRAY delete_array _ZdaPv "_ZdaPv" () "rsi" "x1"
-    DELETE_NOTHROW delete_nothrow _ZdlPvRKSt9nothrow_t "_ZdlPvRKSt9nothrow_t" (nothrow) "rdx" "x2"
-    DELETE_ARRAY_NOTHROW delete_array_nothrow _ZdaPvRKSt9nothrow_t "_ZdaPvRKSt9nothrow_t" (nothrow) "rdx" "x2"
-    DELETE_SIZED delete_sized _ZdlPvm "_ZdlPvm" (size) "rdx" "x2"
-    DELETE_ARRAY_SIZED delete_array_sized _ZdaPvm "_ZdaPvm" (size) "rdx" "x2"
-    DELETE_ALIGNED delete_aligned _ZdlPvSt11align_val_t "_ZdlPvSt11align_val_t" (alignment) "rdx" "x2"
-    DELETE_ARRAY_ALIGNED delete_array_aligned _ZdaPvSt11align_val_t "_ZdaPvSt11align_val_t" (alignment) "rdx" "x2"
-    DELETE_SIZED_ALIGNED delete_sized_aligned _ZdlPvmSt11align_val_t "_ZdlPvmSt11align_val_t" (size, alignment) "rcx" "x3"
-    DELETE_ARRAY_SIZED_ALIGNED delete_array_sized_aligned _ZdaPvmSt11align_val_t "_ZdaPvmSt11align_val_t" (size, alignment) "rcx" "x3"
-    DELETE_ALIGNED_NOTHROW delete_aligned_nothrow _ZdlPvSt11align_val_tRKSt9nothrow_t "_ZdlPvSt11align_val_tRKSt9nothrow_t" (alignment, nothrow) "rcx" "x3"
-    DELETE_ARRAY_ALIGNED_NOTHROW delete_array_aligned_nothrow _ZdaPvSt11align_val_tRKSt9nothrow_t "_ZdaPvSt11align_val_tRKSt9nothrow_t" (alignment, nothrow) "rcx" "x3"
+    DELETE _ZdlPv => delete_plain, 1 ()
+    DELETE_ARRAY _ZdaPv => delete_array, 1 ()
+    DELETE_NOTHROW _ZdlPvRKSt9nothrow_t => delete_nothrow, 2 (nothrow)
+    DELETE_ARRAY_NOTHROW _ZdaPvRKSt9nothrow_t => delete_array_nothrow, 2 (nothrow)
+    DELETE_SIZED _ZdlPvm => delete_sized, 2 (size)
+    DELETE_ARRAY_SIZED _ZdaPvm => delete_array_sized, 2 (size)
+    DELETE_ALIGNED _ZdlPvSt11align_val_t => delete_aligned, 2 (alignment)
+    DELETE_ARRAY_ALIGNED _ZdaPvSt11align_val_t => delete_array_aligned, 2 (alignment)
+    DELETE_SIZED_ALIGNED _ZdlPvmSt11align_val_t => delete_sized_aligned, 3 (size, alignment)
+    DELETE_ARRAY_SIZED_ALIGNED _ZdaPvmSt11align_val_t => delete_array_sized_aligned, 3 (size, alignment)
+    DELETE_ALIGNED_NOTHROW _ZdlPvSt11align_val_tRKSt9nothrow_t => delete_aligned_nothrow, 3 (alignment, nothrow)
+    DELETE_ARRAY_ALIGNED_NOTHROW _ZdaPvSt11align_val_tRKSt9nothrow_t => delete_array_aligned_nothrow, 3 (alignment, nothrow)
 }

@@ -1,6 +1,7 @@
 //! malloc and its family.
 
-use crate::capture::registers::Registers;
+use crate::capture::registers::Caller;
+use crate::entry::caller::with_caller;
 use crate::entry::cxx;
 use crate::next::Next;
 use crate::record;
@@ -43,14 +44,14 @@ static VALLOC: Next = Next::new(c"valloc");
 static PVALLOC: Next = Next::new(c"pvalloc");
 static MALLOC_USABLE_SIZE: Next = Next::new(c"malloc_usable_size");
 
-/// Runs an allocation and records its block. Inlined, so that `registers` are those of the exported function.
+/// Runs an allocation and records its block.
 #[inline(always)]
-fn allocate(registers: &Registers, size: usize, origin: Origin, call: impl FnOnce() -> Pointer) -> Pointer {
-    let Some(mut state) = thread::enter(registers.sp) else { return call() };
+fn allocate(caller: &Caller, size: usize, origin: Origin, call: impl FnOnce() -> Pointer) -> Pointer {
+    let Some(mut state) = thread::enter(caller.sp) else { return call() };
     state.begin(Operation::Allocate, 0, size as u64);
     let block = state.calling(call);
     if !block.is_null() {
-        given_out(&mut state, registers, block, size, origin);
+        given_out(&mut state, caller, block, size, origin);
     }
     state.end();
     block
@@ -58,52 +59,44 @@ fn allocate(registers: &Registers, size: usize, origin: Origin, call: impl FnOnc
 
 /// Records a block; if an `operator new` asked for it, as that operator's.
 #[inline(always)]
-fn given_out(state: &mut Entered, registers: &Registers, block: Pointer, size: usize, origin: Origin) {
-    match cxx::claim(state, registers.sp, size) {
-        Some(new) => {
-            record::allocation(state, &new.registers, block as u64, new.size as u64, new.origin);
-        }
-        None => record::allocation(state, registers, block as u64, size as u64, origin),
+fn given_out(state: &mut Entered, caller: &Caller, block: Pointer, size: usize, origin: Origin) {
+    match cxx::claim(state, caller.sp, size) {
+        Some(new) => record::allocation(state, &new.caller, block as u64, new.size as u64, new.origin),
+        None => record::allocation(state, caller, block as u64, size as u64, origin),
     }
 }
 
-/// `malloc(3)`
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub extern "C" fn malloc(size: usize) -> Pointer {
-    let registers = Registers::here();
-    allocate(
-        &registers,
-        size,
-        Origin::Malloc,
-        || real!(MALLOC: fn(usize) -> Pointer, (size), core::ptr::null_mut()),
-    )
+with_caller!(
+    /// `malloc(3)`
+    malloc => malloc_from, 1
+);
+extern "C" fn malloc_from(size: usize, pc: usize, sp: usize, fp: usize) -> Pointer {
+    let call = || real!(MALLOC: fn(usize) -> Pointer, (size), core::ptr::null_mut());
+    allocate(&Caller { pc, sp, fp }, size, Origin::Malloc, call)
 }
 
-/// `calloc(3)`
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub extern "C" fn calloc(count: usize, size: usize) -> Pointer {
-    let registers = Registers::here();
-    allocate(
-        &registers,
-        count.saturating_mul(size),
-        Origin::Calloc,
-        || real!(CALLOC: fn(usize, usize) -> Pointer, (count, size), core::ptr::null_mut()),
-    )
+with_caller!(
+    /// `calloc(3)`
+    calloc => calloc_from, 2
+);
+extern "C" fn calloc_from(count: usize, size: usize, pc: usize, sp: usize, fp: usize) -> Pointer {
+    let call = || real!(CALLOC: fn(usize, usize) -> Pointer, (count, size), core::ptr::null_mut());
+    allocate(&Caller { pc, sp, fp }, count.saturating_mul(size), Origin::Calloc, call)
 }
 
 /// Runs a realloc: the old entry is out of the table while it lasts.
 #[inline(always)]
 fn reallocate(
-    registers: &Registers,
+    caller: &Caller,
     old: Pointer,
     size: usize,
     origin: Origin,
     call: impl FnOnce() -> Pointer,
 ) -> Pointer {
     if old.is_null() {
-        return allocate(registers, size, origin, call);
+        return allocate(caller, size, origin, call);
     }
-    let Some(mut state) = thread::enter(registers.sp) else { return call() };
+    let Some(mut state) = thread::enter(caller.sp) else { return call() };
     state.begin(Operation::Reallocate, old as u64, size as u64);
     let moving = record::begin_move(&state, old as u64);
     let block = state.calling(call);
@@ -112,7 +105,7 @@ fn reallocate(
     } else {
         record::finish_move(&mut state, old as u64, block as u64, moving);
         if !block.is_null() {
-            given_out(&mut state, registers, block, size, origin);
+            given_out(&mut state, caller, block, size, origin);
         }
         record::end_move(&state);
     }
@@ -120,85 +113,81 @@ fn reallocate(
     block
 }
 
-/// `realloc(3)`
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub extern "C" fn realloc(old: Pointer, size: usize) -> Pointer {
-    let registers = Registers::here();
-    reallocate(
-        &registers,
-        old,
-        size,
-        Origin::Realloc,
-        || real!(REALLOC: fn(Pointer, usize) -> Pointer, (old, size), core::ptr::null_mut()),
-    )
+with_caller!(
+    /// `realloc(3)`
+    realloc => realloc_from, 2
+);
+extern "C" fn realloc_from(old: Pointer, size: usize, pc: usize, sp: usize, fp: usize) -> Pointer {
+    let call = || real!(REALLOC: fn(Pointer, usize) -> Pointer, (old, size), core::ptr::null_mut());
+    reallocate(&Caller { pc, sp, fp }, old, size, Origin::Realloc, call)
 }
 
-/// `reallocarray(3)`. Where libc has none (before 2.26) it is made of `realloc`.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub extern "C" fn reallocarray(old: Pointer, count: usize, size: usize) -> Pointer {
-    let registers = Registers::here();
+with_caller!(
+    /// `reallocarray(3)`. Where libc has none (before 2.26) it is made of `realloc`.
+    reallocarray => reallocarray_from, 3
+);
+extern "C" fn reallocarray_from(
+    old: Pointer,
+    count: usize,
+    size: usize,
+    pc: usize,
+    sp: usize,
+    fp: usize,
+) -> Pointer {
     let bytes = count.checked_mul(size);
-    reallocate(&registers, old, bytes.unwrap_or(usize::MAX), Origin::Reallocarray, || {
+    let call = || {
         real!(REALLOCARRAY: fn(Pointer, usize, usize) -> Pointer, (old, count, size), match bytes {
             Some(bytes) => real!(REALLOC: fn(Pointer, usize) -> Pointer, (old, bytes), core::ptr::null_mut()),
             None => core::ptr::null_mut(),
         })
-    })
+    };
+    reallocate(&Caller { pc, sp, fp }, old, bytes.unwrap_or(usize::MAX), Origin::Reallocarray, call)
 }
 
 /// Records that `block` goes back, then lets it go.
 #[inline(always)]
-pub(super) fn release(block: Pointer, caller: usize, call: impl FnOnce()) {
+pub(super) fn release(block: Pointer, pc: usize, sp: usize, call: impl FnOnce()) {
     if block.is_null() {
         return call();
     }
-    let Some(mut state) = thread::enter(Registers::here().sp) else { return call() };
+    let Some(mut state) = thread::enter(sp) else { return call() };
     state.begin(Operation::Free, block as u64, 0);
-    record::free(&mut state, block as u64, caller);
+    record::free(&mut state, block as u64, pc);
     state.calling(call);
     state.end();
 }
 
-/// Defines an exported function that passes its return address on to another one as one more argument.
-macro_rules! with_caller {
-    ($(#[$documentation:meta])* $name:ident => $inner:ident, $x86_register:literal, $arm_register:literal) => {
-        $(#[$documentation])*
-        #[unsafe(naked)]
-        #[cfg_attr(not(test), unsafe(no_mangle))]
-        pub unsafe extern "C" fn $name() {
-            #[cfg(target_arch = "x86_64")]
-            core::arch::naked_asm!(concat!("mov ", $x86_register, ", [rsp]"), "jmp {}", sym $inner);
-            #[cfg(target_arch = "aarch64")]
-            core::arch::naked_asm!(concat!("mov ", $arm_register, ", x30"), "b {}", sym $inner);
-        }
-    };
-}
-pub(super) use with_caller;
-
 with_caller!(
     /// `free(3)`
-    free => free_from, "rsi", "x1"
+    free => free_from, 1
 );
-extern "C" fn free_from(block: Pointer, caller: usize) {
-    release(block, caller, || real!(FREE: fn(Pointer) -> (), (block), ()));
+extern "C" fn free_from(block: Pointer, pc: usize, sp: usize, _fp: usize) {
+    release(block, pc, sp, || real!(FREE: fn(Pointer) -> (), (block), ()));
 }
 
 with_caller!(
     /// `free_sized` of C23. Where libc has none it is `free`.
-    free_sized => free_sized_from, "rdx", "x2"
+    free_sized => free_sized_from, 2
 );
-extern "C" fn free_sized_from(block: Pointer, size: usize, caller: usize) {
-    release(block, caller, || {
+extern "C" fn free_sized_from(block: Pointer, size: usize, pc: usize, sp: usize, _fp: usize) {
+    release(block, pc, sp, || {
         real!(FREE_SIZED: fn(Pointer, usize) -> (), (block, size), real!(FREE: fn(Pointer) -> (), (block), ()));
     });
 }
 
 with_caller!(
     /// `free_aligned_sized` of C23. Where libc has none it is `free`.
-    free_aligned_sized => free_aligned_sized_from, "rcx", "x3"
+    free_aligned_sized => free_aligned_sized_from, 3
 );
-extern "C" fn free_aligned_sized_from(block: Pointer, alignment: usize, size: usize, caller: usize) {
-    release(block, caller, || {
+extern "C" fn free_aligned_sized_from(
+    block: Pointer,
+    alignment: usize,
+    size: usize,
+    pc: usize,
+    sp: usize,
+    _fp: usize,
+) {
+    release(block, pc, sp, || {
         real!(FREE_ALIGNED_SIZED: fn(Pointer, usize, usize) -> (), (block, alignment, size),
             real!(FREE: fn(Pointer) -> (), (block), ()));
     });
@@ -206,77 +195,69 @@ extern "C" fn free_aligned_sized_from(block: Pointer, alignment: usize, size: us
 
 with_caller!(
     /// `cfree`, which old programs call and glibc 2.26 dropped.
-    cfree => cfree_from, "rsi", "x1"
+    cfree => cfree_from, 1
 );
-extern "C" fn cfree_from(block: Pointer, caller: usize) {
-    release(block, caller, || {
+extern "C" fn cfree_from(block: Pointer, pc: usize, sp: usize, _fp: usize) {
+    release(block, pc, sp, || {
         real!(CFREE: fn(Pointer) -> (), (block), real!(FREE: fn(Pointer) -> (), (block), ()));
     });
 }
 
-/// `posix_memalign(3)`
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub extern "C" fn posix_memalign(result: *mut Pointer, alignment: usize, size: usize) -> c_int {
-    let registers = Registers::here();
-    let call = || real!(POSIX_MEMALIGN: fn(*mut Pointer, usize, usize) -> c_int, (result, alignment, size), libc::ENOMEM);
-    let Some(mut state) = thread::enter(registers.sp) else { return call() };
-    state.begin(Operation::Allocate, 0, size as u64);
-    let error = state.calling(call);
-    // SAFETY: the caller's variable; the real function has just stored to it.
-    let block = if error == 0 { unsafe { *result } } else { core::ptr::null_mut() };
-    if !block.is_null() {
-        given_out(&mut state, &registers, block, size, Origin::PosixMemalign);
-    }
-    state.end();
+with_caller!(
+    /// `posix_memalign(3)`
+    posix_memalign => posix_memalign_from, 3
+);
+extern "C" fn posix_memalign_from(
+    result: *mut Pointer,
+    alignment: usize,
+    size: usize,
+    pc: usize,
+    sp: usize,
+    fp: usize,
+) -> c_int {
+    let mut error = 0;
+    allocate(&Caller { pc, sp, fp }, size, Origin::PosixMemalign, || {
+        error = real!(POSIX_MEMALIGN: fn(*mut Pointer, usize, usize) -> c_int, (result, alignment, size), libc::ENOMEM);
+        // SAFETY: the caller's variable; the real function has just stored to it.
+        if error == 0 { unsafe { *result } } else { core::ptr::null_mut() }
+    });
     error
 }
 
-/// `aligned_alloc(3)`
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub extern "C" fn aligned_alloc(alignment: usize, size: usize) -> Pointer {
-    let registers = Registers::here();
-    allocate(
-        &registers,
-        size,
-        Origin::AlignedAlloc,
-        || real!(ALIGNED_ALLOC: fn(usize, usize) -> Pointer, (alignment, size), core::ptr::null_mut()),
-    )
+with_caller!(
+    /// `aligned_alloc(3)`
+    aligned_alloc => aligned_alloc_from, 2
+);
+extern "C" fn aligned_alloc_from(alignment: usize, size: usize, pc: usize, sp: usize, fp: usize) -> Pointer {
+    let call = || real!(ALIGNED_ALLOC: fn(usize, usize) -> Pointer, (alignment, size), core::ptr::null_mut());
+    allocate(&Caller { pc, sp, fp }, size, Origin::AlignedAlloc, call)
 }
 
-/// `memalign(3)`
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub extern "C" fn memalign(alignment: usize, size: usize) -> Pointer {
-    let registers = Registers::here();
-    allocate(
-        &registers,
-        size,
-        Origin::Memalign,
-        || real!(MEMALIGN: fn(usize, usize) -> Pointer, (alignment, size), core::ptr::null_mut()),
-    )
+with_caller!(
+    /// `memalign(3)`
+    memalign => memalign_from, 2
+);
+extern "C" fn memalign_from(alignment: usize, size: usize, pc: usize, sp: usize, fp: usize) -> Pointer {
+    let call = || real!(MEMALIGN: fn(usize, usize) -> Pointer, (alignment, size), core::ptr::null_mut());
+    allocate(&Caller { pc, sp, fp }, size, Origin::Memalign, call)
 }
 
-/// `valloc(3)`
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub extern "C" fn valloc(size: usize) -> Pointer {
-    let registers = Registers::here();
-    allocate(
-        &registers,
-        size,
-        Origin::Valloc,
-        || real!(VALLOC: fn(usize) -> Pointer, (size), core::ptr::null_mut()),
-    )
+with_caller!(
+    /// `valloc(3)`
+    valloc => valloc_from, 1
+);
+extern "C" fn valloc_from(size: usize, pc: usize, sp: usize, fp: usize) -> Pointer {
+    let call = || real!(VALLOC: fn(usize) -> Pointer, (size), core::ptr::null_mut());
+    allocate(&Caller { pc, sp, fp }, size, Origin::Valloc, call)
 }
 
-/// `pvalloc(3)`
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub extern "C" fn pvalloc(size: usize) -> Pointer {
-    let registers = Registers::here();
-    allocate(
-        &registers,
-        size,
-        Origin::Pvalloc,
-        || real!(PVALLOC: fn(usize) -> Pointer, (size), core::ptr::null_mut()),
-    )
+with_caller!(
+    /// `pvalloc(3)`
+    pvalloc => pvalloc_from, 1
+);
+extern "C" fn pvalloc_from(size: usize, pc: usize, sp: usize, fp: usize) -> Pointer {
+    let call = || real!(PVALLOC: fn(usize) -> Pointer, (size), core::ptr::null_mut());
+    allocate(&Caller { pc, sp, fp }, size, Origin::Pvalloc, call)
 }
 
 /// `malloc_usable_size(3)`: passed on, so that the allocator that gave a block out is the one that is asked.

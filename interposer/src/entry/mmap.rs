@@ -1,10 +1,10 @@
 //! mmap and its family: anonymous memory that the program maps itself.
 
-use crate::capture::registers::Registers;
+use crate::capture::registers::{Caller, Registers};
 use crate::capture::walk;
 use crate::entry::malloc::real;
 use crate::next::Next;
-use crate::record::mappings;
+use crate::record::{lose, mappings};
 use crate::runtime;
 use crate::thread::{self, Entered};
 use core::ffi::{c_int, c_void};
@@ -53,11 +53,11 @@ pub extern "C" fn mmap64(
 
 #[inline(always)]
 fn map(registers: &Registers, length: usize, flags: c_int, call: impl FnOnce() -> Pointer) -> Pointer {
-    let Some(mut state) = enter(registers) else { return call() };
+    let Some((mut state, caller)) = enter(registers) else { return call() };
     let start = state.calling(call);
     if start != libc::MAP_FAILED {
         if flags & libc::MAP_ANONYMOUS != 0 {
-            mappings::map(&mut state, registers, start as u64, length as u64, Origin::Mmap);
+            mappings::map(&mut state, &caller, start as u64, length as u64, Origin::Mmap);
         } else if flags & libc::MAP_FIXED != 0 {
             mappings::unmap(&mut state, start as u64, length as u64);
         }
@@ -70,7 +70,7 @@ fn map(registers: &Registers, length: usize, flags: c_int, call: impl FnOnce() -
 pub extern "C" fn munmap(start: Pointer, length: usize) -> c_int {
     let registers = Registers::here();
     let call = || real!(MUNMAP: fn(Pointer, usize) -> c_int, (start, length), -1);
-    let Some(mut state) = enter(&registers) else { return call() };
+    let Some((mut state, _)) = enter(&registers) else { return call() };
     // The kernel refuses only what is no range of pages; anything else it unmaps, mapped or not.
     if (start as usize).is_multiple_of(4096) && length > 0 && (start as usize).checked_add(length).is_some() {
         mappings::unmap(&mut state, start as u64, length as u64);
@@ -92,28 +92,25 @@ pub extern "C" fn mremap(
         real!(MREMAP: fn(Pointer, usize, usize, c_int, Pointer) -> Pointer,
             (old, old_length, length, flags, to), libc::MAP_FAILED)
     };
-    let Some(mut state) = enter(&registers) else { return call() };
+    let Some((mut state, caller)) = enter(&registers) else { return call() };
     let recorded = mappings::is_recorded(old as u64);
     let start = state.calling(call);
     if start != libc::MAP_FAILED && recorded {
         mappings::unmap(&mut state, old as u64, old_length as u64);
-        mappings::map(&mut state, &registers, start as u64, length as u64, Origin::Mmap);
+        mappings::map(&mut state, &caller, start as u64, length as u64, Origin::Mmap);
     }
     start
 }
 
-/// Enters, unless the caller is an allocator: its mappings are where it keeps its blocks.
+/// Enters, unless the caller is an allocator: its mappings are where it keeps its blocks. These functions have more
+/// arguments than there are registers for, so their caller is found by walking.
 #[inline(always)]
-fn enter(registers: &Registers) -> Option<Entered> {
+fn enter(registers: &Registers) -> Option<(Entered, Caller)> {
     let mut state = thread::enter(registers.sp)?;
-    let allocator = runtime::allocator_code();
-    if !allocator.is_empty() {
-        let mut memory = state.stack.memory(registers.sp);
-        let own = runtime::own_code();
-        let caller = walk::caller(registers, &mut memory, &mut state.context, &own);
-        if allocator.contains(&caller) {
-            return None;
-        }
-    }
-    Some(state)
+    let mut memory = state.stack.memory(registers.sp);
+    let Some(caller) = walk::caller(registers, &mut memory, &mut state.context) else {
+        lose(|lost| &lost.dropped_events);
+        return None;
+    };
+    (!runtime::allocator_code().contains(&caller.pc)).then_some((state, caller))
 }

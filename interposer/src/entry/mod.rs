@@ -3,6 +3,7 @@
 
 #![allow(non_snake_case, reason = "the names are those of the C and C++ ABIs")]
 
+mod caller;
 pub mod cxx;
 pub mod exec;
 pub mod loader;

@@ -4,13 +4,13 @@
 //! like a block, keyed by its start.
 
 use super::{enter, leave, live, lose};
-use crate::capture::registers::Registers;
+use crate::capture::registers::Caller;
 use crate::lock::Lock;
 use crate::thread::State;
 use crate::{clock, sys};
 use core::cell::UnsafeCell;
-use libleak_format::Origin;
 use libleak_format::live::Payload;
+use libleak_format::{Origin, Resource};
 
 /// A recorded mapping.
 #[derive(Clone, Copy)]
@@ -47,18 +47,18 @@ fn with(work: impl FnOnce(&mut Ranges)) {
 }
 
 /// Records a new mapping, which takes the place of what was mapped there.
-pub fn map(state: &mut State, registers: &Registers, start: u64, length: u64, origin: Origin) {
+pub fn map(state: &mut State, caller: &Caller, start: u64, length: u64, origin: Origin) {
     let end = page_end(start, length);
     let ticks = state.read_clock();
     with(|ranges| {
         ranges.cut(state, start, end);
-        let Some(site) = super::site(state, registers, origin) else {
+        let Some(site) = super::site(state, caller, origin) else {
             return lose(|lost| &lost.dropped_events);
         };
         let birth = clock::birth_units(ticks);
         let payload = Payload { site, size: end - start, thread: state.thread, birth, inherited: false };
         if ranges.insert(Range { start, end }) {
-            enter(state, start, payload, origin);
+            enter(state, start, payload, Resource::Mapping);
         } else {
             lose(|lost| &lost.untracked_mappings);
         }
@@ -140,14 +140,14 @@ impl Ranges {
                 continue;
             };
             let ticks = state.ticks;
-            leave(state, payload, ticks);
+            leave(state, payload, Resource::Mapping, ticks);
             self.remove(at);
             // What is left was mapped by the same call, at the same time.
             for rest in [Range { start: range.start, end: start }, Range { start: end, end: range.end }] {
                 if rest.start >= range.start && rest.end <= range.end && rest.start < rest.end {
                     if self.insert(rest) {
                         let part = Payload { size: rest.end - rest.start, ..payload };
-                        enter(state, rest.start, part, Origin::Mmap);
+                        enter(state, rest.start, part, Resource::Mapping);
                         at += 1;
                     } else {
                         lose(|lost| &lost.untracked_mappings);

@@ -12,11 +12,12 @@ pub mod sites;
 pub mod stacks;
 pub mod strings;
 
-use crate::capture::registers::Registers;
-use crate::capture::walk::End;
+use crate::capture::registers::Caller;
+use crate::capture::step::End;
 use crate::file::Writer;
+use crate::record::sites::Heap;
 use crate::thread::State;
-use crate::{clock, file, runtime};
+use crate::{clock, file};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 use libleak_format::checkpoints::{Checkpoint, SiteLevel};
@@ -26,7 +27,7 @@ use libleak_format::kinds::Finding;
 use libleak_format::live::{Key, MAX_SIZE, Payload};
 use libleak_format::mailbox::Request;
 use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE, ROOT_TRUNCATED};
-use libleak_format::{Origin, RegionKind};
+use libleak_format::{Origin, RegionKind, Resource};
 
 /// Sites that a thread finds again without the index; a power of two.
 pub const RECENT_SITES: usize = 128;
@@ -56,20 +57,34 @@ pub fn open(ring_limit: u64) {
     Writer::new(RegionKind::Mailbox, size_of::<Request>(), 7).open(0);
 }
 
-/// The site of an allocation by `origin` on the stack that `registers` stand on. `None` if the file is full.
-#[inline]
-fn site(state: &mut State, registers: &Registers, origin: Origin) -> Option<u32> {
-    let mut memory = state.stack.memory(registers.sp);
+/// The site of an allocation by `origin`, called at `caller`. `None` if the file is full.
+#[inline(always)]
+fn site(state: &mut State, caller: &Caller, origin: Origin) -> Option<u32> {
+    let (last_origin, site) = state.last_site;
+    if last_origin == origin && state.walker.is_repeated(caller, &state.stack.memory(caller.sp)) {
+        return Some(site);
+    }
+    let site = new_site(state, caller, origin);
+    match site {
+        Some(site) => state.last_site = (origin, site),
+        // What the walker remembers now is not the stack of that site.
+        None => state.walker.forget(),
+    }
+    site
+}
+
+/// The site of an allocation that is not made where the one before was.
+#[inline(never)]
+fn new_site(state: &mut State, caller: &Caller, origin: Origin) -> Option<u32> {
+    let mut memory = state.stack.memory(caller.sp);
     let root = |end| match end {
         End::Complete => ROOT,
         End::Truncated => ROOT_TRUNCATED,
         End::Incomplete => ROOT_INCOMPLETE,
     };
-    let own = runtime::own_code();
-    let (stack, end) =
-        state.walker.capture(registers, &mut memory, &mut state.context, &own, root, stacks::child)?;
+    let (stack, end) = state.walker.capture(caller, &mut memory, &mut state.context, root, stacks::child)?;
     #[cfg(feature = "verify")]
-    if !state.walker.verify(registers, &mut memory, &mut state.context, &own, stacks::addresses(stack)) {
+    if !state.walker.verify(caller, &mut memory, &mut state.context, stacks::addresses(stack)) {
         lose(|lost| &lost.wrong_stacks);
     }
     // One line of a small cache: the index is shared and large, and most allocations come from few sites.
@@ -94,46 +109,46 @@ fn site(state: &mut State, registers: &Registers, origin: Origin) -> Option<u32>
 }
 
 /// Records a block that was just given out.
-#[inline]
-pub fn allocation(state: &mut State, registers: &Registers, address: u64, size: u64, origin: Origin) {
+#[inline(never)]
+pub fn allocation(state: &mut State, caller: &Caller, address: u64, size: u64, origin: Origin) {
     let ticks = state.read_clock();
-    let Some(site) = site(state, registers, origin) else { return lose(|lost| &lost.dropped_events) };
-    let payload =
-        Payload { site, size, thread: state.thread, birth: clock::birth_units(ticks), inherited: false };
-    enter(state, address, payload, origin);
+    let Some(site) = site(state, caller, origin) else { return lose(|lost| &lost.dropped_events) };
+    let birth = clock::birth_units(ticks);
+    let payload = Payload { site, size, thread: state.thread, birth, inherited: false };
+    enter(state, address, payload, Resource::Heap);
     state.cursor.write(Event::Allocation { address, size, site }, ticks, state.thread as u32);
 }
 
 /// Enters a block into the live table and counts it.
-#[inline]
-pub fn enter(state: &mut State, address: u64, payload: Payload, origin: Origin) {
-    let Some(tally) = state.tallies.tally(payload.site, state.slot_index) else {
-        return lose(|lost| &lost.dropped_events);
-    };
-    sites::allocated(tally, payload.size);
+#[inline(always)]
+pub fn enter(state: &mut State, address: u64, payload: Payload, resource: Resource) {
     if payload.size > MAX_SIZE {
         lose(|lost| &lost.oversized_blocks);
     }
     let entered = Key::live(address, 0, 0).is_some_and(|key| live::insert(key, payload.pack()));
+    let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
+        return lose(|lost| &lost.dropped_events);
+    };
     if entered {
+        let heap = Heap { slot: state.slot, share: &mut state.heap };
+        counters.allocated((resource == Resource::Heap).then_some(heap), payload.size, state.ticks);
         sites::add(&state.blocks, 1);
-        sites::level(payload.site, tally, state.slot, origin, payload.size as i64, state.ticks);
     } else {
+        counters.untracked(payload.size);
         lose(|lost| &lost.untracked_blocks);
     }
 }
 
 /// Counts a block that left the live table.
-#[inline]
-pub fn leave(state: &mut State, payload: Payload, ticks: u64) {
+#[inline(always)]
+pub fn leave(state: &mut State, payload: Payload, resource: Resource, ticks: u64) {
     sites::add(&state.blocks, u64::MAX);
-    let Some(tally) = state.tallies.tally(payload.site, state.slot_index) else {
+    let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
         return lose(|lost| &lost.dropped_events);
     };
     let lifetime = clock::birth_units(ticks).saturating_sub(payload.birth);
-    sites::freed(tally, payload.size, lifetime);
-    let origin = sites::origin(payload.site);
-    sites::level(payload.site, tally, state.slot, origin, -(payload.size as i64), ticks);
+    let heap = Heap { slot: state.slot, share: &mut state.heap };
+    counters.freed((resource == Resource::Heap).then_some(heap), payload.size, lifetime);
 }
 
 /// Records that the block at `address` is about to be given back by the function at `caller`.
@@ -142,7 +157,7 @@ pub fn free(state: &mut State, address: u64, caller: usize) {
     match live::remove(address, |_, _| {}) {
         Some((_, payload)) => {
             let ticks = state.recent_time();
-            leave(state, payload, ticks);
+            leave(state, payload, Resource::Heap, ticks);
             write_free(state, address, caller, ticks);
         }
         None => lose(|lost| &lost.unknown_frees),
@@ -190,7 +205,7 @@ pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving) {
     let ticks = state.recent_time();
     match moving.0 {
         Some((_, payload)) => {
-            leave(state, payload, ticks);
+            leave(state, payload, Resource::Heap, ticks);
             state.cursor.write(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
         }
         None => lose(|lost| &lost.unknown_frees),

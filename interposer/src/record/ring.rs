@@ -32,7 +32,7 @@ pub struct Cursor {
 impl Cursor {
     /// A cursor without a chunk.
     pub const fn new() -> Cursor {
-        Cursor { chunk: core::ptr::null_mut(), used: 0, events: 0, context: Context::new(0) }
+        Cursor { chunk: core::ptr::null_mut(), used: CHUNK_ROOM, events: 0, context: Context::new(0) }
     }
 
     /// Gives the chunk back, for another thread to overwrite in its turn.
@@ -41,24 +41,22 @@ impl Cursor {
         if let Some(header) = unsafe { self.chunk.cast::<ChunkHeader>().as_ref() } {
             header.open.store(0, Release);
         }
-        self.chunk = core::ptr::null_mut();
+        (self.chunk, self.used) = (core::ptr::null_mut(), CHUNK_ROOM);
     }
 
     /// Appends an event.
-    #[inline]
+    #[inline(always)]
     pub fn write(&mut self, event: Event, ticks: u64, thread: u32) {
-        if (self.chunk.is_null() || self.used + MAX_EVENT > CHUNK_ROOM) && !self.next_chunk(ticks, thread) {
+        // Without a chunk there is no room either.
+        if self.used > CHUNK_ROOM - MAX_EVENT && !self.next_chunk(ticks, thread) {
             return;
         }
-        let mut bytes = [0; MAX_EVENT];
-        let length = self.context.encode(event, ticks, &mut bytes);
         // SAFETY: the chunk is this thread's, and has room for the longest event. Bytes beyond `used` are void until the
         // release store below.
         unsafe {
             let header = &*self.chunk.cast::<ChunkHeader>();
-            let to = self.chunk.add(size_of::<ChunkHeader>() + self.used);
-            core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, length);
-            self.used += length;
+            let to = self.chunk.add(size_of::<ChunkHeader>() + self.used).cast::<[u8; MAX_EVENT]>();
+            self.used += self.context.encode(event, ticks, &mut *to);
             self.events += 1;
             header.events.store(self.events, Relaxed);
             header.used.store(self.used as u32, Release);

@@ -10,7 +10,7 @@ use libleak_format::Header;
 use libleak_format::live::MAX_SITES;
 use libleak_format::sites::{Lifetimes, Site, SiteFlags, Tally, lifetime_bucket};
 use libleak_format::threads::Slot;
-use libleak_format::{Origin, RegionKind, Resource};
+use libleak_format::{Origin, RegionKind};
 
 /// The regions.
 pub static SITES: Writer = Writer::new(RegionKind::Sites, size_of::<Site>(), 7);
@@ -21,7 +21,9 @@ pub static LIFETIMES: Writer = Writer::new(RegionKind::Lifetimes, size_of::<Life
 static INDEX: Index = Index::new();
 
 /// Whether more than one thread has been seen. While there is one, levels and peaks are exact.
-pub static THREADED: AtomicBool = AtomicBool::new(false);
+static THREADED: AtomicBool = AtomicBool::new(false);
+/// Whether some thread has begun to make it so.
+static SHARING: AtomicBool = AtomicBool::new(false);
 
 /// Live bytes that a thread holds back at most before it adds them to a level (a site's, the process's): 1/256 of the level,
 /// within 1 to 64 KiB.
@@ -33,6 +35,86 @@ fn quantum(level: u64) -> u64 {
 pub fn bound_peak_error(header: &Header, slots: u64) {
     if THREADED.load(Relaxed) {
         header.peak_error.store(slots * quantum(header.peak_bytes.load(Relaxed)), Relaxed);
+    }
+}
+
+/// A second thread comes: what the first one counted becomes part of the levels that all share.
+pub fn begin_sharing() {
+    if SHARING.swap(true, AcqRel) {
+        return;
+    }
+    for index in 0..TALLIES.count() {
+        let tally = at(index as u32);
+        // Only the first thread's: what others count, they flush.
+        if let Some(site) = tally.site.load(Acquire).checked_sub(1)
+            && tally.slot.load(Relaxed) == 0
+        {
+            flush(held(tally), &tally.flushed_bytes, &get(site).live_bytes);
+        }
+    }
+    if let (Some(header), true) = (file::header_if_any(), SLOTS.count() > 0) {
+        // SAFETY: handed out.
+        let first: &Slot = unsafe { &*SLOTS.at(0).cast() };
+        flush(first.heap_bytes.load(Relaxed), &first.flushed_bytes, &header.live_bytes);
+    }
+    THREADED.store(true, Release);
+}
+
+/// In a forked child: there is one thread.
+pub fn end_sharing() {
+    THREADED.store(false, Relaxed);
+    SHARING.store(false, Relaxed);
+}
+
+/// Adds to a level what it does not have yet of the bytes `held`; returns the new level. The level last: who reads it first
+/// and then what is flushed never counts anything twice.
+fn flush(held: i64, flushed: &AtomicI64, level: &AtomicI64) -> i64 {
+    let pending = held.wrapping_sub(flushed.load(Relaxed));
+    flushed.store(held, Relaxed);
+    level.fetch_add(pending, AcqRel).wrapping_add(pending)
+}
+
+/// One thread's part of a level.
+#[derive(Clone, Copy)]
+pub struct Share {
+    /// Bytes that may be held back. 0 while there is one thread, which holds back nothing: then the level is what is flushed and
+    /// what is not, and need not be written.
+    quantum: u64,
+}
+
+impl Share {
+    /// The share of a thread that has not seen others yet.
+    pub const fn new() -> Share {
+        Share { quantum: 0 }
+    }
+
+    /// The thread holds `held` bytes now, more than before: the level, if it is known.
+    #[inline]
+    fn rise(&mut self, held: i64, flushed: &AtomicI64, level: &AtomicI64) -> Option<i64> {
+        if held.wrapping_sub(flushed.load(Relaxed)).unsigned_abs() < self.quantum {
+            return None;
+        }
+        if THREADED.load(Relaxed) {
+            return Some(self.flush(held, flushed, level));
+        }
+        // The level first: see `flush`.
+        let level = level.load(Acquire);
+        Some(level.wrapping_add(held.wrapping_sub(flushed.load(Relaxed))))
+    }
+
+    /// The thread holds `held` bytes now, fewer than before.
+    #[inline]
+    fn fall(&mut self, held: i64, flushed: &AtomicI64, level: &AtomicI64) {
+        if held.wrapping_sub(flushed.load(Relaxed)).unsigned_abs() >= self.quantum && THREADED.load(Relaxed) {
+            self.flush(held, flushed, level);
+        }
+    }
+
+    #[cold]
+    fn flush(&mut self, held: i64, flushed: &AtomicI64, level: &AtomicI64) -> i64 {
+        let level = flush(held, flushed, level);
+        self.quantum = quantum(level.max(0) as u64);
+        level
     }
 }
 
@@ -69,84 +151,98 @@ pub fn origin(id: u32) -> Origin {
     Origin::from_word(get(id).origin.load(Relaxed)).unwrap_or(Origin::Malloc)
 }
 
-/// Which tally belongs to which site, for one slot: open addressing, grown by doubling. Only its thread uses it.
-pub struct TallyMap {
-    /// Site plus 1 in the high half, tally in the low; 0 is free.
-    entries: *mut u64,
+/// What a thread keeps at hand of a site that it counts at.
+#[derive(Clone, Copy)]
+pub struct Counters {
+    /// The site's record.
+    pub site: &'static Site,
+    /// The thread's (its slot's) counters there.
+    pub tally: &'static Tally,
+    /// The histogram, once there is one.
+    lifetimes: Option<&'static Lifetimes>,
+    share: Share,
+}
+
+/// The counters by site, for one slot: open addressing, grown by doubling. Only its thread uses it.
+pub struct CounterMap {
+    /// Site plus 1, or 0.
+    entries: *mut (u32, Option<Counters>),
     capacity: usize,
     used: usize,
 }
 
-impl TallyMap {
+impl CounterMap {
     /// An empty map.
-    pub const fn new() -> TallyMap {
-        TallyMap { entries: core::ptr::null_mut(), capacity: 0, used: 0 }
+    pub const fn new() -> CounterMap {
+        CounterMap { entries: core::ptr::null_mut(), capacity: 0, used: 0 }
     }
 
-    fn slots(&mut self) -> &mut [u64] {
+    fn slots(&mut self) -> &mut [(u32, Option<Counters>)] {
         if self.entries.is_null() {
             return &mut [];
         }
-        // SAFETY: allocated with this capacity in `grow`, used by one thread.
+        // SAFETY: allocated with this capacity in `grow`, zeroed or written, used by one thread.
         unsafe { core::slice::from_raw_parts_mut(self.entries, self.capacity) }
     }
 
-    /// The slot's tally of `site`, made if need be. `None` if there is no room.
+    /// The slot's counters at `site`, made if need be. `None` if there is no room. Numbers of sites are dense: they are
+    /// their own hash.
     #[inline]
-    pub fn tally(&mut self, site: u32, slot: u32) -> Option<&'static Tally> {
-        let wanted = site as u64 + 1;
+    pub fn at(&mut self, site: u32, slot: u32) -> Option<&mut Counters> {
         let mask = self.capacity.wrapping_sub(1);
-        let mut position = start(site);
-        if let slots @ [_, ..] = self.slots() {
-            loop {
-                match slots[position & mask] {
-                    entry if entry >> 32 == wanted => return Some(at(entry as u32)),
-                    0 => break,
-                    _ => position += 1,
-                }
+        let mut position = site as usize;
+        while position.wrapping_sub(site as usize) < self.capacity {
+            // SAFETY: below the capacity, and see `slots`.
+            let entry = unsafe { &mut *self.entries.add(position & mask) };
+            if entry.0 == site + 1 {
+                return entry.1.as_mut();
             }
+            if entry.0 == 0 {
+                break;
+            }
+            position += 1;
         }
         self.add(site, slot)
     }
 
     #[cold]
-    fn add(&mut self, site: u32, slot: u32) -> Option<&'static Tally> {
+    fn add(&mut self, site: u32, slot: u32) -> Option<&mut Counters> {
         if self.used * 4 >= self.capacity * 3 {
             self.grow()?;
         }
-        let tally = u32::try_from(TALLIES.allocate()?).ok()?;
-        at(tally).slot.store(slot, Relaxed);
-        at(tally).site.store(site + 1, Release);
-        self.put((site as u64 + 1) << 32 | tally as u64);
+        let tally = at(u32::try_from(TALLIES.allocate()?).ok()?);
+        tally.slot.store(slot, Relaxed);
+        tally.site.store(site + 1, Release);
         self.used += 1;
-        Some(at(tally))
+        let counters = Counters { site: get(site), tally, lifetimes: None, share: Share::new() };
+        self.put((site + 1, Some(counters)))
     }
 
-    fn put(&mut self, entry: u64) {
+    fn put(&mut self, entry: (u32, Option<Counters>)) -> Option<&mut Counters> {
         let mask = self.capacity - 1;
-        let mut position = start((entry >> 32) as u32 - 1);
+        let mut position = entry.0 as usize - 1;
         let slots = self.slots();
-        while slots[position & mask] != 0 {
+        while slots[position & mask].0 != 0 {
             position += 1;
         }
-        slots[position & mask] = entry;
+        let place = &mut slots[position & mask];
+        *place = entry;
+        place.1.as_mut()
     }
 
     fn grow(&mut self) -> Option<()> {
         let capacity = (self.capacity * 2).max(64);
-        let entries = arena::take(capacity * 8)?.cast::<u64>();
-        let old = core::mem::replace(self, TallyMap { entries, capacity, used: self.used });
+        let entries = arena::take(capacity * size_of::<(u32, Option<Counters>)>())?.cast();
+        let old = core::mem::replace(self, CounterMap { entries, capacity, used: self.used });
         if !old.entries.is_null() {
             // SAFETY: the old table, which nobody else uses.
             let old = unsafe { core::slice::from_raw_parts(old.entries, old.capacity) };
-            old.iter().filter(|entry| **entry != 0).for_each(|entry| self.put(*entry));
+            for entry in old.iter().filter(|entry| entry.0 != 0) {
+                self.put(*entry);
+            }
         }
         Some(())
     }
-}
-
-fn start(site: u32) -> usize {
-    (site as usize).wrapping_mul(0x9e37_79b9) >> 4
 }
 
 fn at(tally: u32) -> &'static Tally {
@@ -160,92 +256,93 @@ pub fn add(counter: &AtomicU64, value: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(value), Relaxed);
 }
 
-/// Counts an allocation.
+/// Bytes that a slot's thread took at a site minus those of the site it gave back.
 #[inline]
-pub fn allocated(tally: &Tally, size: u64) {
-    add(&tally.allocations, 1);
-    add(&tally.allocated_bytes, size);
+fn held(tally: &Tally) -> i64 {
+    tally.allocated_bytes.load(Relaxed).wrapping_sub(tally.freed_bytes.load(Relaxed)) as i64
 }
 
-/// Counts a free, after `lifetime` birth units.
-#[inline]
-pub fn freed(tally: &Tally, size: u64, lifetime: u64) {
-    add(&tally.frees, 1);
-    add(&tally.freed_bytes, size);
-    let mut number = tally.lifetimes.load(Relaxed);
-    if number == 0 {
-        let Some(index) = LIFETIMES.allocate() else { return };
-        number = index as u32 + 1;
-        tally.lifetimes.store(number, Release);
-    }
-    // SAFETY: the number comes from `LIFETIMES.allocate`.
-    let lifetimes: &Lifetimes = unsafe { &*LIFETIMES.at(number as u64 - 1).cast() };
-    let bucket: &AtomicU32 = &lifetimes.buckets[lifetime_bucket(lifetime)];
-    bucket.store(bucket.load(Relaxed).saturating_add(1), Relaxed);
+/// Where a thread counts what it does to the heap as a whole.
+pub struct Heap<'a> {
+    /// The thread's slot.
+    pub slot: &'static Slot,
+    /// Its share of the heap's level.
+    pub share: &'a mut Share,
 }
 
-/// Changes the level of a site, and of the whole heap, by `change` bytes.
-#[inline]
-pub fn level(site: u32, tally: &Tally, slot: &Slot, origin: Origin, change: i64, ticks: u64) {
-    let threaded = THREADED.load(Relaxed);
-    let site = get(site);
-    raise(&tally.pending_bytes, change, threaded, &site.live_bytes, |level| {
-        peak(&site.peak_bytes, &site.peak_ticks, level, ticks);
-    });
-    if origin.resource() == Resource::Heap {
-        // SAFETY: sites exist only in an adopted file.
-        let header = unsafe { file::header() };
-        raise(&slot.pending_bytes, change, threaded, &header.live_bytes, |level| {
-            if peak(&header.peak_bytes, &header.peak_ticks, level, ticks) {
+impl Counters {
+    /// Counts an allocation.
+    #[inline(always)]
+    pub fn allocated(&mut self, heap: Option<Heap<'_>>, size: u64, ticks: u64) {
+        let (site, tally) = (self.site, self.tally);
+        add(&tally.allocations, 1);
+        add(&tally.allocated_bytes, size);
+        if let Some(level) = self.share.rise(held(tally), &tally.flushed_bytes, &site.live_bytes) {
+            peak(&site.peak_bytes, &site.peak_ticks, level, ticks);
+        }
+        if let Some(Heap { slot, share }) = heap {
+            // SAFETY: sites exist only in an adopted file.
+            let header = unsafe { file::header() };
+            let held = slot.heap_bytes.load(Relaxed).wrapping_add(size as i64);
+            slot.heap_bytes.store(held, Relaxed);
+            if let Some(level) = share.rise(held, &slot.flushed_bytes, &header.live_bytes)
+                && peak(&header.peak_bytes, &header.peak_ticks, level, ticks)
+            {
                 bound_peak_error(header, SLOTS.count());
             }
-        });
-    }
-}
-
-#[inline]
-fn raise(
-    pending: &AtomicI64,
-    change: i64,
-    threaded: bool,
-    level: &AtomicI64,
-    on_new_level: impl FnOnce(i64),
-) {
-    let held = pending.load(Relaxed) + change;
-    if threaded && held.unsigned_abs() < quantum(level.load(Relaxed).max(0) as u64) {
-        pending.store(held, Relaxed);
-        return;
-    }
-    if pending.load(Relaxed) != 0 {
-        pending.store(0, Relaxed);
-    }
-    on_new_level(add_level(level, held, threaded));
-}
-
-/// Adds to a level and returns the new one. With one thread a plain `xadd` will do: a signal handler cannot come in the
-/// middle of an instruction, and there is nobody else.
-#[inline]
-fn add_level(level: &AtomicI64, change: i64, threaded: bool) -> i64 {
-    #[cfg(target_arch = "x86_64")]
-    if !threaded {
-        let mut old = change;
-        // SAFETY: adds to memory that is ours.
-        unsafe {
-            core::arch::asm!("xadd [{level}], {change}", level = in(reg) level.as_ptr(), change = inout(reg) old, options(nostack));
         }
-        return old + change;
     }
-    let _ = threaded;
-    level.fetch_add(change, Relaxed) + change
+
+    /// Counts an allocation that is never seen to end: it is part of no level.
+    #[cold]
+    pub fn untracked(&self, size: u64) {
+        add(&self.tally.allocations, 1);
+        add(&self.tally.allocated_bytes, size);
+        let flushed = self.tally.flushed_bytes.load(Relaxed);
+        self.tally.flushed_bytes.store(flushed.wrapping_add(size as i64), Relaxed);
+    }
+
+    /// Counts a free, after `lifetime` birth units. It makes no new peak.
+    #[inline(always)]
+    pub fn freed(&mut self, heap: Option<Heap<'_>>, size: u64, lifetime: u64) {
+        let (site, tally) = (self.site, self.tally);
+        add(&tally.frees, 1);
+        add(&tally.freed_bytes, size);
+        self.share.fall(held(tally), &tally.flushed_bytes, &site.live_bytes);
+        if let Some(Heap { slot, share }) = heap {
+            let held = slot.heap_bytes.load(Relaxed).wrapping_sub(size as i64);
+            slot.heap_bytes.store(held, Relaxed);
+            // SAFETY: sites exist only in an adopted file.
+            share.fall(held, &slot.flushed_bytes, unsafe { &file::header().live_bytes });
+        }
+        if let Some(lifetimes) = self.lifetimes.or_else(|| self.histogram()) {
+            let bucket: &AtomicU32 = &lifetimes.buckets[lifetime_bucket(lifetime)];
+            bucket.store(bucket.load(Relaxed).saturating_add(1), Relaxed);
+        }
+    }
+
+    #[cold]
+    fn histogram(&mut self) -> Option<&'static Lifetimes> {
+        let index = LIFETIMES.allocate()?;
+        self.tally.lifetimes.store(index as u32 + 1, Release);
+        // SAFETY: just handed out.
+        self.lifetimes = Some(unsafe { &*LIFETIMES.at(index).cast() });
+        self.lifetimes
+    }
 }
 
 /// Notes a level if it is the highest so far; whether it was.
 #[inline]
 fn peak(peak: &AtomicU64, when: &AtomicU64, level: i64, ticks: u64) -> bool {
     let level = level.max(0) as u64;
-    let is_new = level > peak.load(Relaxed) && peak.fetch_max(level, Relaxed) < level;
-    if is_new {
-        when.store(ticks, Relaxed);
+    if level <= peak.load(Relaxed) {
+        return false;
     }
-    is_new
+    if !THREADED.load(Relaxed) {
+        peak.store(level, Relaxed);
+    } else if peak.fetch_max(level, Relaxed) >= level {
+        return false;
+    }
+    when.store(ticks, Relaxed);
+    true
 }

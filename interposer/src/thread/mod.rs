@@ -50,13 +50,10 @@ impl Drop for Entered {
     }
 }
 
-/// Begins a hook whose frame is at `sp`. `None` if nothing is to be recorded.
+/// Begins a hook whose caller's frame is at `sp`. `None` if nothing is to be recorded.
 #[inline]
 pub fn enter(sp: usize) -> Option<Entered> {
-    if !runtime::is_recording() && !runtime::start() {
-        return None;
-    }
-    if fork::is_child() && !fork::begin_child() {
+    if !fork::is_recording() && !begin() {
         return None;
     }
     let place = variable();
@@ -67,17 +64,48 @@ pub fn enter(sp: usize) -> Option<Entered> {
         // SAFETY: as above.
         unsafe { *place = state };
     }
+    // SAFETY: states live for good. Only the fields touched before `guard` is set are shared with an interrupted hook
+    // of this thread, and those are atomics.
+    if unsafe { &(*state).guard }.load(Relaxed) == 0 {
+        // SAFETY: as above; nobody is in it.
+        return Some(unsafe { hold(state, sp) });
+    }
+    enter_again(state, sp)
+}
+
+/// Takes a state for a hook.
+///
+/// # Safety
+///
+/// It must be a state of the calling thread's that no other hook is in, or whose guard is void.
+#[inline(always)]
+unsafe fn hold(state: *mut State, sp: usize) -> Entered {
+    // SAFETY: states live for good, and the guard makes it this hook's alone.
+    let state = unsafe {
+        (*state).guard.store(sp, Relaxed);
+        (*state).phase.store(Phase::Recording as u32, Relaxed);
+        &mut *state
+    };
+    compiler_fence(SeqCst);
+    Entered(state)
+}
+
+/// The start of recording, in the process or in a forked child. False if nothing is recorded.
+#[cold]
+fn begin() -> bool {
+    (runtime::is_recording() || runtime::start()) && (!fork::is_child() || fork::begin_child())
+}
+
+/// Begins a hook while another one of this thread is under way, or its end was skipped.
+#[cold]
+fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
     for _ in 0..MAX_NESTING {
-        // SAFETY: states live for good. Only the fields touched before `guard` is set are shared with an interrupted hook
-        // of this thread, and those are atomics.
+        // SAFETY: as in `enter`.
         let (guard, phase, stack) = unsafe { (&(*state).guard, &(*state).phase, (*state).stack) };
         let holder = guard.load(Relaxed);
         if holder == 0 || stack.is_outside(sp, holder) {
-            guard.store(sp, Relaxed);
-            phase.store(Phase::Recording as u32, Relaxed);
-            compiler_fence(SeqCst);
-            // SAFETY: the guard makes it this hook's alone.
-            return Some(Entered(unsafe { &mut *state }));
+            // SAFETY: nobody is in it any more.
+            return Some(unsafe { hold(state, sp) });
         }
         if phase.load(Relaxed) == Phase::Calling as u32 {
             return None;

@@ -75,7 +75,7 @@ pub(super) fn make(stack: Stack) -> Option<*mut State> {
     let state = State::make(slot, index as u32, stack)?;
     slot.thread.store(u32::from(THREAD_OVERFLOW) + 1, Relaxed);
     if index > 0 {
-        sites::THREADED.store(true, Relaxed);
+        sites::begin_sharing();
         if let Some(header) = file::header_if_any() {
             sites::bound_peak_error(header, index + 1);
         }
@@ -174,7 +174,7 @@ pub fn blocks_at_fork() -> u64 {
 /// In a forked child: forgets all threads. The caller attaches anew, into the child's file.
 pub fn reset() {
     STATES.store(core::ptr::null_mut(), Relaxed);
-    sites::THREADED.store(false, Relaxed);
+    sites::end_sharing();
     // SAFETY: the calling thread's own variable.
     unsafe { *variable() = core::ptr::null_mut() };
 }

@@ -3,10 +3,12 @@
 use crate::capture::Frame;
 use crate::capture::bounds::Stack;
 use crate::capture::cfi::{self, Context};
-use crate::capture::walk::{Entry, Walker};
+use crate::capture::memo::{Entry, Memo, Word};
+use crate::capture::walk::Walker;
 use crate::record::{RECENT_SITES, modules, ring, sites, stacks};
 use crate::{arena, clock, options};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
+use libleak_format::Origin;
 use libleak_format::stacks::ROOT_INCOMPLETE;
 use libleak_format::threads::{Operation, Slot, THREAD_OVERFLOW};
 
@@ -48,7 +50,11 @@ pub struct State {
     /// Blocks this thread took minus blocks it gave back. Private, so that a fork freezes it.
     pub blocks: AtomicU64,
     /// Counters.
-    pub tallies: sites::TallyMap,
+    pub counters: sites::CounterMap,
+    /// The thread's share of the heap's level.
+    pub heap: sites::Share,
+    /// Origin and site of the last allocation, whose stack [`State::walker`] remembers.
+    pub last_site: (Origin, u32),
     /// The event ring's chunk.
     pub cursor: ring::Cursor,
     /// Readable stack.
@@ -82,8 +88,8 @@ impl State {
     /// A new state that writes to `slot`. `None` if there is no memory.
     pub(super) fn make(slot: &'static Slot, slot_index: u32, stack: Stack) -> Option<*mut State> {
         let depth = options::get().depth;
-        let room = Walker::room(depth);
-        let walker = Walker::new(array(room, Entry::VOID)?, array(room, Entry::VOID)?, depth);
+        let memo = Memo::new(array(depth, Entry::VOID)?, array(depth * Memo::WORDS, Word::FOLLOW)?);
+        let walker = Walker::new(memo, array(depth, Entry::VOID)?);
         let state = arena::take(size_of::<State>())?.cast::<State>();
         // SAFETY: fresh memory of the right size; written field by field, so that the large `Context` is made in place.
         unsafe {
@@ -98,7 +104,9 @@ impl State {
             (&raw mut (*state).slot_index).write(slot_index);
             (&raw mut (*state).thread).write(THREAD_OVERFLOW);
             (&raw mut (*state).blocks).write(AtomicU64::new(0));
-            (&raw mut (*state).tallies).write(sites::TallyMap::new());
+            (&raw mut (*state).counters).write(sites::CounterMap::new());
+            (&raw mut (*state).heap).write(sites::Share::new());
+            (&raw mut (*state).last_site).write((Origin::Malloc, 0));
             (&raw mut (*state).cursor).write(ring::Cursor::new());
             (&raw mut (*state).stack).write(stack);
             (&raw mut (*state).ticks).write(clock::now());

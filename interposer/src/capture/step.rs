@@ -1,0 +1,96 @@
+//! One step of a walk: from a frame to its caller, by a rule.
+
+use super::bounds::Memory;
+use super::rules::{Fp, Kind, Rule};
+
+/// How a walk ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// At the thread's first frame.
+    Complete,
+    /// At the depth limit.
+    Truncated,
+    /// Somewhere in between: no rule, or memory that must not be read.
+    Incomplete,
+}
+
+/// Where a walk stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Return address, or the interrupted instruction.
+    pub pc: usize,
+    /// Stack pointer.
+    pub sp: usize,
+    /// Frame pointer register.
+    pub fp: usize,
+    /// Whether pc was interrupted rather than calling.
+    pub exact: bool,
+}
+
+/// Offsets into the `ucontext_t` that the kernel leaves at sp for a handler's return code (linux/arch/x86/include/uapi/asm/
+/// ucontext.h and sigcontext.h).
+#[cfg(target_arch = "x86_64")]
+mod context {
+    pub const FP: usize = 120;
+    pub const SP: usize = 160;
+    pub const PC: usize = 168;
+}
+
+/// The frame that `rule` leads to.
+#[inline]
+pub fn next(rule: Rule, from: Position, memory: &mut Memory) -> Result<Position, End> {
+    let Position { sp, fp, .. } = from;
+    let cfa = match rule.kind() {
+        Kind::Sp => sp.wrapping_add_signed(rule.cfa_offset()),
+        Kind::Fp => fp.wrapping_add_signed(rule.cfa_offset()),
+        Kind::AtFp => memory.read(fp.wrapping_add_signed(rule.cfa_offset())).ok_or(End::Incomplete)?,
+        Kind::Outermost => return Err(End::Complete),
+        Kind::Full => return Err(End::Incomplete),
+        Kind::Signal => {
+            let [pc, sp, fp] = signal_frame(sp, memory).ok_or(End::Incomplete)?;
+            return Ok(Position { pc, sp, fp, exact: true });
+        }
+        Kind::Guess => {
+            let [pc, sp, fp] = guess(sp, fp, memory).ok_or(End::Incomplete)?;
+            return if pc == 0 { Err(End::Complete) } else { Ok(Position { pc, sp, fp, exact: false }) };
+        }
+    };
+    if cfa <= sp {
+        return Err(End::Incomplete);
+    }
+    let fp = match rule.fp() {
+        Fp::Same => Some(fp),
+        Fp::AtCfa => memory.read(cfa.wrapping_add_signed(rule.fp_offset())),
+        Fp::AtPointer => memory.read(fp.wrapping_add_signed(rule.fp_offset())),
+    };
+    match (fp, memory.read(cfa.wrapping_sub(8))) {
+        (Some(_), Some(0)) => Err(End::Complete),
+        (Some(fp), Some(pc)) => Ok(Position { pc, sp: cfa, fp, exact: false }),
+        _ => Err(End::Incomplete),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn signal_frame(sp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
+    let mut at = |offset: usize| memory.read(sp.wrapping_add(offset));
+    Some([at(context::PC)?, at(context::SP)?, at(context::FP)?])
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn signal_frame(_: usize, _: &mut Memory) -> Option<[usize; 3]> {
+    None // Other architectures take the full walk through signal frames.
+}
+
+/// The caller by the frame pointer, for code without call frame information: pc, sp and frame pointer, if they hold up. A
+/// frame pointer of 0 marks the first frame (System V psABI x86-64, section 3.4.1): its caller has pc 0.
+pub fn guess(sp: usize, fp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
+    if fp == 0 {
+        return Some([0; 3]);
+    }
+    if fp < sp {
+        return None;
+    }
+    let (next_fp, pc) = (memory.read(fp)?, memory.read(fp.wrapping_add(8))?);
+    // The chain must lead outwards, or end.
+    (next_fp > fp || next_fp == 0 || pc == 0).then_some([pc, fp.wrapping_add(16), next_fp])
+}
