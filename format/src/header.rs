@@ -125,8 +125,10 @@ pub struct Lost {
     pub refused_growth: AtomicU64,
     /// Stacks that a build with the `verify` feature found to differ from a plain walk: errors of libleak's.
     pub wrong_stacks: AtomicU64,
+    /// Blocks whose end was not seen: their address was given out again while they counted as outstanding.
+    pub missed_frees: AtomicU64,
     /// Reserved, 0.
-    pub reserved: [AtomicU64; 2],
+    pub reserved: AtomicU64,
 }
 
 /// How the process ended, as far as the file knows.

@@ -16,7 +16,7 @@
 //!   size, record count and where its extents lie. A reader skips regions it does not know and tolerates records that
 //!   grew at their end; a change it could not survive sets a bit in [`Header::incompatible`].
 //! * Array regions (stacks, sites, …) grow by doubling extents, so that a record's place follows from its
-//!   index alone ([`region::locate`]). The [`live`] region's extents are hash tables, one each.
+//!   index alone ([`region::locate`]).
 //!
 //! # Rules
 //!

@@ -1,8 +1,8 @@
-//! Outstanding blocks: hash tables of fixed buckets, one table per extent of the region.
+//! Outstanding blocks: an array of [`Entry`]s, one for each block that is or was outstanding.
 //!
-//! An extent is an array of [`Bucket`]s. A block stands in the bucket that [`home`] names, in one of the extents; it never
-//! moves. A writer fills the newest extent that has room in the block's bucket, and adds an extent when none has. A
-//! reader looks at every slot of every extent and takes those that are [`State::Live`].
+//! A block stands in one entry and never moves; the entry of a block that was freed is taken again by another one. A reader looks at
+//! every entry and takes those that are [`State::Live`]. The writer finds an entry by chains through [`Entry::next`], whose heads
+//! are its own affair.
 //!
 //! # Key
 //!
@@ -16,41 +16,46 @@
 //! # Payload
 //!
 //! ```text
-//! word 0: | thread, 16 bits | reserved, 3 | inherited, 1 | size in bytes, 44 |
+//! word 0: | thread, 16 bits | reserved, 2 | mapped, 1 | inherited, 1 | size in bytes, 44 |
 //! word 1: | site, 28 bits | birth in birth units, 36 |
 //! ```
 
 use crate::record::records;
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
-/// Slots of a bucket.
-pub const BUCKET_SLOTS: usize = 8;
-
-/// Eight slots: a cache line of keys, and their payloads.
+/// An outstanding block.
 #[repr(C)]
-pub struct Bucket {
-    /// The keys.
-    pub keys: [AtomicU64; BUCKET_SLOTS],
-    /// The payload of each key: two words.
-    pub payload: [[AtomicU64; 2]; BUCKET_SLOTS],
+pub struct Entry {
+    /// The [`Key`].
+    pub key: AtomicU64,
+    /// The [`Payload`].
+    pub payload: [AtomicU64; 2],
+    /// Number of the next entry of the chain plus 1; 0 ends it.
+    pub next: AtomicU32,
+    /// Reserved, 0.
+    pub reserved: AtomicU32,
 }
-records!(Bucket = 192 bytes);
+records!(Entry = 32 bytes);
 
-/// State of a slot, the top three bits of its key.
+/// State of an entry, the top three bits of its key.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Never used.
     Empty = 0,
+    /// Freed; the entry may be taken again.
+    Dead = 1,
     /// Being filled.
-    Busy = 1,
+    Busy = 4,
     /// An outstanding block.
-    Live = 2,
-    /// Freed; the slot may be taken again.
-    Dead = 3,
+    Live = 5,
     /// Freed while a snapshot was taken: dead for the program, alive for the snapshot.
-    Held = 4,
+    Held = 6,
 }
+
+/// The top bit of a key: nobody may take the entry. Told by one comparison, and a live key without it is dead.
+const TAKEN: u64 = 1 << 63;
+const _: () = assert!(State::Live as u64 ^ State::Dead as u64 == TAKEN >> STATE_SHIFT);
 
 const ADDRESS_BITS: u32 = 53;
 const ADDRESS_MASK: u64 = (1 << ADDRESS_BITS) - 1;
@@ -67,8 +72,10 @@ const BIRTH_BITS: u32 = 36;
 pub const MAX_BIRTH: u64 = (1 << BIRTH_BITS) - 1;
 /// Set in payload word 0 of a block that a forked child has from its parent.
 const INHERITED: u64 = 1 << 44;
+/// Set in payload word 0 of memory that the program mapped itself.
+const MAPPED: u64 = 1 << 45;
 
-/// The key of a slot.
+/// The key of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub u64);
 
@@ -94,10 +101,10 @@ impl Key {
     pub const fn state(self) -> Option<State> {
         match self.0 >> STATE_SHIFT {
             0 => Some(State::Empty),
-            1 => Some(State::Busy),
-            2 => Some(State::Live),
-            3 => Some(State::Dead),
-            4 => Some(State::Held),
+            1 => Some(State::Dead),
+            4 => Some(State::Busy),
+            5 => Some(State::Live),
+            6 => Some(State::Held),
             _ => None,
         }
     }
@@ -117,7 +124,20 @@ impl Key {
         self.0 >> EPOCH_SHIFT & 7
     }
 
+    /// Whether a new block may take the entry.
+    #[inline]
+    pub const fn is_free(self) -> bool {
+        self.0 & TAKEN == 0
+    }
+
+    /// The key of a live block once it is freed.
+    #[inline]
+    pub const fn freed(self) -> Key {
+        Key(self.0 & !TAKEN)
+    }
+
     /// Whether this is the key of a live block at `address`, whatever its epoch and rate.
+    #[inline]
     pub const fn is_live_at(self, address: u64) -> bool {
         const IGNORED: u64 = 7 << EPOCH_SHIFT | 31 << RATE_SHIFT;
         self.0 & !IGNORED == (State::Live as u64) << STATE_SHIFT | address >> 3
@@ -137,6 +157,8 @@ pub struct Payload {
     pub birth: u64,
     /// Whether a forked child has it from its parent.
     pub inherited: bool,
+    /// Whether the program mapped it itself. An allocator may give out a block at the start of such a mapping.
+    pub mapped: bool,
 }
 
 impl Payload {
@@ -145,7 +167,8 @@ impl Payload {
         let size = if self.size > MAX_SIZE { MAX_SIZE } else { self.size };
         let birth = if self.birth > MAX_BIRTH { MAX_BIRTH } else { self.birth };
         let inherited = if self.inherited { INHERITED } else { 0 };
-        [(self.thread as u64) << 48 | inherited | size, (self.site as u64) << BIRTH_BITS | birth]
+        let mapped = if self.mapped { MAPPED } else { 0 };
+        [(self.thread as u64) << 48 | mapped | inherited | size, (self.site as u64) << BIRTH_BITS | birth]
     }
 
     /// What two words of an entry say.
@@ -156,22 +179,9 @@ impl Payload {
             thread: (words[0] >> 48) as u16,
             birth: words[1] & MAX_BIRTH,
             inherited: words[0] & INHERITED != 0,
+            mapped: words[0] & MAPPED != 0,
         }
     }
-}
-
-/// A hash of an address: the two halves of a 128-bit product, folded (the mixing step of wyhash, Wang Yi 2019). Addresses that
-/// blocks of one size take in a row would fill some buckets twice as fast as others under a plain multiplication.
-pub const fn hash(address: u64) -> u64 {
-    let product = (address >> 3) as u128 * 0x9e37_79b9_7f4a_7c15;
-    let folded = product as u64 ^ (product >> 64) as u64;
-    folded ^ folded >> 32
-}
-
-/// The bucket of a hash in a table of `buckets` buckets, and the slot to look at first.
-pub const fn home(hash: u64, buckets: u64) -> (u64, usize) {
-    let bucket = ((hash & 0xffff_ffff) * buckets) >> 32;
-    (bucket, (hash >> 61) as usize)
 }
 
 #[cfg(test)]
@@ -192,15 +202,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_payload_survives_packing(site in 0..MAX_SITES, size in 0..=MAX_SIZE, thread: u16, birth in 0..=MAX_BIRTH, inherited: bool) {
-            let payload = Payload { site, size, thread, birth, inherited };
+        fn a_payload_survives_packing(site in 0..MAX_SITES, size in 0..=MAX_SIZE, thread: u16, birth in 0..=MAX_BIRTH, inherited: bool, mapped: bool) {
+            let payload = Payload { site, size, thread, birth, inherited, mapped };
             proptest::prop_assert_eq!(Payload::unpack(payload.pack()), payload);
-        }
-
-        #[test]
-        fn homes_lie_inside_the_table(address: u64, buckets in 1u64..1 << 31) {
-            let (bucket, slot) = home(hash(address), buckets);
-            proptest::prop_assert!(bucket < buckets && slot < BUCKET_SLOTS);
         }
     }
 }

@@ -30,7 +30,7 @@ pub enum RegionKind {
     Tallies = 7,
     /// Lifetime histograms, for tallies that saw a free: [`crate::sites::Lifetimes`].
     Lifetimes = 8,
-    /// Outstanding blocks; every extent is a hash table: [`crate::live`].
+    /// Outstanding blocks: [`crate::live::Entry`].
     Live = 9,
     /// What reachability checks found: [`crate::kinds`].
     Kinds = 10,

@@ -45,7 +45,9 @@ const DT_SYMTAB: i64 = 6;
 const DT_DEBUG: i64 = 21;
 const DT_VERSYM: i64 = 0x6fff_fff0;
 const DT_GNU_HASH: i64 = 0x6fff_fef5;
-/// Function symbol, and one whose address a resolver function returns.
+/// Variable.
+const STT_OBJECT: u8 = 1;
+/// Function, and one whose address a resolver function returns.
 const STT_FUNC: u8 = 2;
 const STT_GNU_IFUNC: u8 = 10;
 /// A version that new links do not bind to.
@@ -154,9 +156,27 @@ unsafe fn entry(mut dynamic: *const Dynamic, tag: i64) -> Option<usize> {
 
 impl LinkMap {
     /// Address of the function `name` that this image exports in its default version.
+    pub fn function(&self, name: &CStr) -> Option<usize> {
+        let symbol = self.symbol(name, |kind| matches!(kind, STT_FUNC | STT_GNU_IFUNC))?;
+        let address = self.bias.wrapping_add(symbol.value);
+        if symbol.info & 15 == STT_GNU_IFUNC {
+            // SAFETY: the address is that of a resolver, which returns the function's.
+            let resolver: extern "C" fn() -> usize = unsafe { core::mem::transmute(address) };
+            return Some(resolver());
+        }
+        Some(address)
+    }
+
+    /// Address of the variable `name` that this image exports in its default version.
+    pub fn variable(&self, name: &CStr) -> Option<usize> {
+        let symbol = self.symbol(name, |kind| kind == STT_OBJECT)?;
+        Some(self.bias.wrapping_add(symbol.value))
+    }
+
+    /// The symbol `name` that this image defines in its default version, if it is of a type that `is_wanted`.
     ///
     /// Needs `DT_GNU_HASH`, which every library that defines an allocator has had since 2006.
-    pub fn function(&self, name: &CStr) -> Option<usize> {
+    fn symbol(&self, name: &CStr, is_wanted: impl Fn(u8) -> bool) -> Option<&'static Symbol> {
         // The loader relocates these addresses in place, except for the vdso and a few ports.
         let relocated = |value: usize| if value < self.bias { value + self.bias } else { value };
         // SAFETY: `dynamic` is the section of a loaded image, its tables lie in the image.
@@ -170,16 +190,10 @@ impl LinkMap {
                 let hidden = versions.is_some_and(|versions| *versions.add(index) & VERSION_HIDDEN != 0);
                 symbol.section != 0
                     && !hidden
-                    && matches!(symbol.info & 15, STT_FUNC | STT_GNU_IFUNC)
+                    && is_wanted(symbol.info & 15)
                     && CStr::from_ptr(strings.add(symbol.name as usize)) == name
             })?;
-            let symbol = &*symbols.add(found);
-            let address = self.bias.wrapping_add(symbol.value);
-            if symbol.info & 15 == STT_GNU_IFUNC {
-                let resolver: extern "C" fn() -> usize = core::mem::transmute(address);
-                return Some(resolver());
-            }
-            Some(address)
+            Some(&*symbols.add(found))
         }
     }
 }

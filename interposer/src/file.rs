@@ -292,11 +292,6 @@ impl Writer {
         self.full.store(0, Relaxed);
     }
 
-    /// Start of an extent; null if there is none.
-    pub fn extent(&self, number: usize) -> *mut u8 {
-        self.extents.get(number).map_or(core::ptr::null_mut(), |pointer| pointer.load(Acquire))
-    }
-
     /// Records handed out.
     pub fn count(&self) -> u64 {
         self.descriptor().count.load(Acquire)
@@ -396,23 +391,6 @@ impl Writer {
             pointer.store(start, Release);
             word.store(packed, Release);
         }
-    }
-
-    /// Adds an extent of `length` bytes (whole pages) to a region whose extents are tables, all of it secured.
-    pub fn add_table(&self, extent: usize, length: u64) -> Option<*mut u8> {
-        let _held = GROWING.lock()?;
-        if let Some(pointer) = self.extents.get(extent).map(|pointer| pointer.load(Acquire))
-            && !pointer.is_null()
-        {
-            return Some(pointer); // Another thread was faster.
-        }
-        let Some(offset) = grant(length).filter(|&offset| secure(offset, length)) else {
-            self.refuse();
-            return None;
-        };
-        self.publish(extent, Extent { offset, length });
-        self.descriptor().count.fetch_add(length / self.record_size, AcqRel);
-        self.extents.get(extent).map(|pointer| pointer.load(Relaxed))
     }
 
     fn refuse(&self) {

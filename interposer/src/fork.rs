@@ -111,10 +111,9 @@ fn copy() -> bool {
     // The mapping has moved: to where the parent's was.
     // SAFETY: adopted just now.
     let header = unsafe { file::header() };
-    for region in [&strings::REGION, &modules::REGION, &stacks::REGION, &sites::SITES] {
+    for region in [&strings::REGION, &modules::REGION, &stacks::REGION, &sites::SITES, &live::REGION] {
         region.adopt();
     }
-    live::adopt();
     sites::TALLIES.open(0);
     sites::LIFETIMES.open(0);
     ring::open(ring_limit);
@@ -174,7 +173,7 @@ fn inherit(forked: u64) -> u64 {
         site.inherited_blocks.store(0, Relaxed);
     }
     let (mut blocks, mut bytes) = (0, 0);
-    live::rewrite(|_, payload| {
+    live::adopt(|payload| {
         if payload.birth > forked || u64::from(payload.site) >= sites::SITES.count() {
             return None;
         }
@@ -184,7 +183,7 @@ fn inherit(forked: u64) -> u64 {
         site.live_bytes.store(level, Relaxed);
         site.peak_bytes.store(level as u64, Relaxed);
         blocks += 1;
-        if sites::origin(payload.site) != libleak_format::Origin::Mmap {
+        if !payload.mapped {
             bytes += payload.size as i64;
         }
         Some(libleak_format::live::Payload { inherited: true, thread: 0, ..payload })

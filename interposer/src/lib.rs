@@ -42,6 +42,7 @@ mod options;
 mod output;
 mod record;
 mod runtime;
+mod single;
 mod sys;
 mod thread;
 

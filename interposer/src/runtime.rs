@@ -2,7 +2,7 @@
 
 use crate::capture::find_object;
 use crate::log::{self, Level, Shown};
-use crate::{clock, elf, end, environment, file, fork, next, options, output, record, sys, thread};
+use crate::{clock, elf, end, environment, file, fork, next, options, output, record, single, sys, thread};
 use core::ffi::c_char;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
@@ -103,6 +103,7 @@ fn set_up() -> bool {
     if !options::matches_any(options::get().only.get(), base) || !fork::set_up() {
         return false;
     }
+    single::set_up();
     let Some(created) = output::create() else { return false };
     let header = created.file.header();
     let steady = clock::start(&header.clock);

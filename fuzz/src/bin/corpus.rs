@@ -15,7 +15,7 @@ fn main() -> std::io::Result<()> {
     let sample = builder::sample();
     let cut = sample[..sample.len() / 2].to_vec();
     for (name, bytes) in
-        [("sample", sample), ("cut", cut), ("empty", builder::Builder::new(0).build()), ("killed", killed())]
+        [("sample", sample), ("cut", cut), ("empty", builder::Builder::new().build()), ("killed", killed())]
     {
         std::fs::write(folder.join(name), bytes)?;
     }
@@ -25,9 +25,9 @@ fn main() -> std::io::Result<()> {
 /// A process that was killed while it reallocated, in a child that inherited a block; sampled, with losses.
 fn killed() -> Vec<u8> {
     use libleak_format::live::{Key, Payload};
-    let mut builder = builder::Builder::new(1);
+    let mut builder = builder::Builder::new();
     let site = builder.site(0, libleak_format::Origin::Realloc);
-    let block = Payload { site, size: 100, thread: 0, birth: 10, inherited: true };
+    let block = Payload { site, size: 100, thread: 0, birth: 10, inherited: true, mapped: false };
     builder.live(0x8000, block);
     let slot: libleak_format::threads::Slot = builder::zeroed();
     slot.operation.store(3, Relaxed);

@@ -101,7 +101,7 @@ fn reallocate(
     let moving = record::begin_move(&state, old as u64);
     let block = state.calling(call);
     if block.is_null() && size != 0 {
-        record::undo_move(&state, moving);
+        record::undo_move(&mut state, moving);
     } else {
         record::finish_move(&mut state, old as u64, block as u64, moving);
         if !block.is_null() {

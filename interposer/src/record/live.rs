@@ -1,174 +1,210 @@
 //! The table of outstanding blocks, lock-free, in the mapped file.
 //!
-//! The region's extents are hash tables; together they form a cascade. A block goes into its home bucket in the newest
-//! table, or, where that is full, in the next older one, and so on; it never moves. When all its buckets are full, a
-//! table is added. So an insertion or removal touches little more than one bucket, growth copies nothing, and a reader
-//! (or a process that was killed in the middle) finds every block exactly once.
+//! Entries stand in an array in the file; which of them an address is to be looked for in, a chain says. The chains' heads are
+//! in private memory, found by the address: neighbouring blocks have neighbouring heads, and entries made one after the other lie
+//! side by side, so that what a program allocates or frees in a row costs few cache misses.
 //!
-//! Orderings: an inserting thread owns a slot from its CAS to `Busy` until its release store of the live key; payload
-//! words are stored in between, so that whoever reads the key with acquire sees them. A removal is a CAS from that very key,
-//! so of two racing removals (a double free) one fails.
+//! An entry that was pushed onto a chain stays there for good. A freed one is taken again by the next block of that chain; so
+//! there is nothing to unlink, and chains are as long as the most blocks that were ever outstanding on them at the same
+//! time. Nothing is ever moved: a reader (or a process that was killed in the middle) finds every block exactly once.
+//!
+//! Orderings: an entry belongs to the thread that made it, or whose CAS took it from dead to `Busy`, until its release store
+//! of the live key; payload words are stored in between, so that whoever reads the key with acquire sees them. Of a live block only
+//! the thread that frees it changes the entry, by a store: a program that frees a block twice at the same time has lost more
+//! than our count.
 
 use crate::file::Writer;
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::*};
+use crate::{single, sys};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
 use libleak_format::RegionKind;
-use libleak_format::live::{BUCKET_SLOTS, Bucket, Key, Payload, State, hash, home};
-use libleak_format::region::MAX_EXTENTS;
-
-/// Buckets of the first table: three pages.
-const FIRST: u64 = 64;
-/// Up to this many buckets in all (12 MiB) the capacity doubles, then it grows by half, to bound what lies idle.
-const DOUBLING_UP_TO: u64 = 64 * 1024;
+use libleak_format::live::{Entry, Key, Payload, State};
 
 /// The live region.
-pub static REGION: Writer = Writer::new(RegionKind::Live, size_of::<Bucket>(), 0);
-static TABLES: Tables = Tables::new();
+pub static REGION: Writer = Writer::new(RegionKind::Live, size_of::<Entry>(), 7);
 
-struct Tables {
-    count: AtomicUsize,
-    tables: [Table; MAX_EXTENTS],
+/// Most heads: 16 MiB of address space, touched as used.
+const MOST_HEADS: usize = 1 << 22;
+/// Bytes of memory that share a head: two of glibc's smallest blocks.
+const SHARED_LOG2: u32 = 6;
+/// Entries that a thread takes from the region at a time.
+const BATCH: u64 = 16;
+
+static HEADS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
+/// Heads that there are minus 1; a power of two minus 1.
+static MASK: AtomicUsize = AtomicUsize::new(0);
+
+/// Entries that a thread has taken and not used yet.
+pub struct Fresh {
+    next: u64,
+    end: u64,
 }
 
-struct Table {
-    buckets: AtomicPtr<Bucket>,
-    length: AtomicU64,
-}
-
-impl Tables {
-    const fn new() -> Tables {
-        const fn empty() -> Table {
-            Table { buckets: AtomicPtr::new(core::ptr::null_mut()), length: AtomicU64::new(0) }
-        }
-        Tables { count: AtomicUsize::new(0), tables: [const { empty() }; MAX_EXTENTS] }
+impl Fresh {
+    /// None yet.
+    pub const fn new() -> Fresh {
+        Fresh { next: 0, end: 0 }
     }
 
-    /// The bucket of `hash` in each table, the newest first, and the slot to begin at.
     #[inline]
-    fn homes(&self, hash: u64) -> impl Iterator<Item = (&'static Bucket, usize)> {
-        let count = self.count.load(Acquire);
-        self.tables[..count.min(MAX_EXTENTS)].iter().rev().map(move |table| {
-            let (bucket, slot) = home(hash, table.length.load(Relaxed));
-            // SAFETY: a counted table is mapped and secured, `home` stays inside it.
-            (unsafe { &*table.buckets.load(Relaxed).add(bucket as usize) }, slot)
-        })
-    }
-
-    fn push(&self, index: usize, start: *mut u8, length: u64) {
-        if let Some(table) = self.tables.get(index) {
-            table.buckets.store(start.cast(), Relaxed);
-            table.length.store(length, Relaxed);
-            // Two threads may have added the same table: the count is only ever raised.
-            self.count.fetch_max(index + 1, AcqRel);
+    fn take(&mut self) -> Option<u64> {
+        if self.next == self.end {
+            self.next =
+                REGION.allocate_run(BATCH, |index| index).filter(|start| start + BATCH < u32::MAX as u64)?;
+            self.end = self.next + BATCH;
         }
+        self.next += 1;
+        Some(self.next - 1)
     }
 }
 
 /// Opens the region in a new file.
 pub fn open() {
-    TABLES.count.store(0, Release);
+    let mut heads = MOST_HEADS;
+    while HEADS.load(Relaxed).is_null() && heads > 1 {
+        if let Some(memory) = sys::map_private(heads * size_of::<AtomicU32>()) {
+            MASK.store(heads - 1, Relaxed);
+            HEADS.store(memory.cast(), Release);
+        }
+        heads /= 2;
+    }
     REGION.open(0);
 }
 
-/// Takes over the tables that were copied from a parent's file.
-pub fn adopt() {
-    TABLES.count.store(0, Release);
-    REGION.adopt();
-    for (index, extent) in REGION.descriptor().extents().enumerate() {
-        let start = REGION.extent(index);
-        TABLES.push(index, start, extent.length / size_of::<Bucket>() as u64);
-    }
+/// The head of the chain of an address. Addresses beyond the reach of all heads together share them, each such window of
+/// memory in another order. `None` if there was no memory.
+#[inline(always)]
+fn head(address: u64) -> Option<&'static AtomicU32> {
+    let mask = MASK.load(Relaxed);
+    let window = address >> (SHARED_LOG2 + MOST_HEADS.trailing_zeros());
+    let order = window.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - MOST_HEADS.trailing_zeros());
+    let index = (address >> SHARED_LOG2 ^ order) as usize & mask;
+    let heads = HEADS.load(Relaxed);
+    // SAFETY: mapped for good, with room for `mask` + 1.
+    (!heads.is_null()).then(|| unsafe { &*heads.add(index) })
 }
 
-/// Enters a block. False if there is no room and none can be made.
-#[inline]
-pub fn insert(key: Key, payload: [u64; 2]) -> bool {
-    let hash = hash(key.address());
+/// The entry with this number plus 1, as chains have it; `None` for 0.
+#[inline(always)]
+fn entry(number: u32) -> Option<&'static Entry> {
+    let id = number.checked_sub(1)?;
+    // SAFETY: chains hold numbers of entries that were handed out.
+    Some(unsafe { &*REGION.at(id as u64).cast() })
+}
+
+fn fill(entry: &Entry, key: Key, payload: Payload) {
+    let payload = payload.pack();
+    entry.payload[0].store(payload[0], Relaxed);
+    entry.payload[1].store(payload[1], Relaxed);
+    entry.key.store(key.0, Release);
+}
+
+/// Enters a block. False if there is no room and none can be made. If the table has a block at this address already, that is
+/// gone without a free that was seen; it leaves the table, and is told in `replaced`.
+#[inline(always)]
+pub fn insert(fresh: &mut Fresh, key: Key, payload: Payload, replaced: &mut Option<Payload>) -> bool {
+    const BUSY: u64 = Key(0).with_state(State::Busy).0;
+    let Some(head) = head(key.address()) else { return false };
     loop {
-        for (bucket, first) in TABLES.homes(hash) {
-            for step in 0..BUCKET_SLOTS {
-                let slot = (first + step) % BUCKET_SLOTS;
-                let old = bucket.keys[slot].load(Relaxed);
-                if !matches!(Key(old).state(), Some(State::Empty | State::Dead)) {
-                    continue;
-                }
-                let busy = Key(0).with_state(State::Busy).0;
-                if bucket.keys[slot].compare_exchange(old, busy, Acquire, Relaxed).is_ok() {
-                    bucket.payload[slot][0].store(payload[0], Relaxed);
-                    bucket.payload[slot][1].store(payload[1], Relaxed);
-                    bucket.keys[slot].store(key.0, Release);
-                    return true;
-                }
+        let mut free = None;
+        let mut number = head.load(Acquire);
+        while let Some(entry) = entry(number) {
+            let old = Key(entry.key.load(Acquire));
+            if old.is_free() {
+                free = Some((entry, old));
+            } else if old.is_live_at(key.address()) && replace(entry, key, payload, replaced) {
+                return true;
             }
+            number = entry.next.load(Relaxed);
         }
-        if !grow() {
-            return false;
+        let Some((entry, old)) = free else { return push(fresh, head, key, payload) };
+        if single::compare_exchange(&entry.key, old.0, BUSY, Acquire, Relaxed) {
+            fill(entry, key, payload);
+            return true;
         }
     }
 }
 
-/// Takes the block at `address` out, after telling `before` its key and payload words. `None` if it is not there.
-#[inline]
-pub fn remove(address: u64, before: impl Fn(Key, [u64; 2])) -> Option<(Key, Payload)> {
-    for (bucket, first) in TABLES.homes(hash(address)) {
-        for step in 0..BUCKET_SLOTS {
-            let slot = (first + step) % BUCKET_SLOTS;
-            let key = bucket.keys[slot].load(Acquire);
-            if !Key(key).is_live_at(address) {
-                continue;
-            }
-            let words = [bucket.payload[slot][0].load(Relaxed), bucket.payload[slot][1].load(Relaxed)];
-            before(Key(key), words);
-            let dead = Key(key).with_state(State::Dead).0;
-            if bucket.keys[slot].compare_exchange(key, dead, AcqRel, Relaxed).is_ok() {
-                return Some((Key(key), Payload::unpack(words)));
+/// Puts a block in the place of one of the same sort at the same address.
+#[cold]
+fn replace(entry: &Entry, key: Key, payload: Payload, replaced: &mut Option<Payload>) -> bool {
+    let old = payload_of(entry);
+    if old.mapped != payload.mapped {
+        return false;
+    }
+    entry.key.store(key.with_state(State::Busy).0, Relaxed);
+    fill(entry, key, payload);
+    *replaced = Some(old);
+    true
+}
+
+fn payload_of(entry: &Entry) -> Payload {
+    Payload::unpack(entry.payload.each_ref().map(|word| word.load(Relaxed)))
+}
+
+/// Enters a block into a new entry.
+#[inline(never)]
+fn push(fresh: &mut Fresh, head: &AtomicU32, key: Key, payload: Payload) -> bool {
+    let Some(id) = fresh.take() else { return false };
+    let number = id as u32 + 1;
+    let Some(entry) = entry(number) else { return false };
+    fill(entry, key, payload);
+    let mut next = head.load(Relaxed);
+    loop {
+        entry.next.store(next, Relaxed);
+        match head.compare_exchange_weak(next, number, Release, Relaxed) {
+            Ok(_) => return true,
+            Err(now) => next = now,
+        }
+    }
+}
+
+/// Takes the block (or mapping) at `address` out, after telling `before` its key and payload. `None` if it is not there.
+#[inline(always)]
+pub fn remove(address: u64, mapped: bool, before: impl Fn(Key, &Payload)) -> Option<(Key, Payload)> {
+    let mut number = head(address)?.load(Acquire);
+    while let Some(entry) = entry(number) {
+        let key = Key(entry.key.load(Acquire));
+        if key.is_live_at(address) {
+            let payload = payload_of(entry);
+            if payload.mapped == mapped {
+                before(key, &payload);
+                entry.key.store(key.freed().0, Release);
+                return Some((key, payload));
             }
         }
+        number = entry.next.load(Relaxed);
     }
     None
 }
 
-#[cold]
-fn grow() -> bool {
-    let index = TABLES.count.load(Acquire);
-    if REGION.is_full() || index == MAX_EXTENTS {
-        return false;
-    }
-    let total: u64 = TABLES.tables[..index].iter().map(|table| table.length.load(Relaxed)).sum();
-    let length = match total {
-        0 => FIRST,
-        _ if total < DOUBLING_UP_TO => total,
-        _ => (total / 2).next_multiple_of(64),
-    };
-    match REGION.add_table(index, length * size_of::<Bucket>() as u64) {
-        Some(start) => {
-            TABLES.push(index, start, length);
-            true
+/// All chains are empty.
+fn clear_heads() {
+    let (heads, count) = (HEADS.load(Relaxed), MASK.load(Relaxed) + 1);
+    // The kernel forgets private pages and gives zeroed ones when they are touched again.
+    if sys::advise(heads.cast(), count * size_of::<AtomicU32>(), libc::MADV_DONTNEED).is_err() {
+        for index in 0..count {
+            // SAFETY: as in `head`.
+            unsafe { &*heads.add(index) }.store(0, Relaxed);
         }
-        // Another thread may have grown it while this one waited.
-        None => TABLES.count.load(Acquire) > index,
     }
 }
 
-/// Rewrites every entry of a table that only this thread uses: live ones by what `change` makes of them (`None` drops
-/// the entry), half-done ones are dropped.
-pub fn rewrite(mut change: impl FnMut(Key, Payload) -> Option<Payload>) {
-    for (index, extent) in REGION.descriptor().extents().enumerate() {
-        for position in 0..extent.length / size_of::<Bucket>() as u64 {
-            // SAFETY: inside the extent.
-            let bucket = unsafe { &*REGION.extent(index).cast::<Bucket>().add(position as usize) };
-            for (key, words) in bucket.keys.iter().zip(&bucket.payload) {
-                let old = Key(key.load(Relaxed));
-                let payload = Payload::unpack([words[0].load(Relaxed), words[1].load(Relaxed)]);
-                let kept = if old.state() == Some(State::Live) { change(old, payload) } else { None };
-                match kept {
-                    Some(payload) => {
-                        let [first, second] = payload.pack();
-                        words[0].store(first, Relaxed);
-                        words[1].store(second, Relaxed);
-                    }
-                    None => key.store(0, Relaxed),
-                }
-            }
+/// In a forked child, which has the entries of its parent's file and no other thread: takes them over. Live ones become what
+/// `change` makes of them (`None` drops them), half-done ones are dropped; all are chained anew.
+pub fn adopt(mut change: impl FnMut(Payload) -> Option<Payload>) {
+    clear_heads();
+    for number in 1..=REGION.count() as u32 {
+        let Some(entry) = entry(number) else { continue };
+        let key = Key(entry.key.load(Relaxed));
+        match if key.state() == Some(State::Live) { change(payload_of(entry)) } else { None } {
+            Some(payload) => fill(entry, key, payload),
+            None => entry.key.store(0, Relaxed),
+        }
+        // An entry that was never used has no address: it goes to any chain.
+        let address = if key.address() == 0 { (number as u64) << SHARED_LOG2 } else { key.address() };
+        if let Some(head) = head(address) {
+            entry.next.store(head.load(Relaxed), Relaxed);
+            head.store(number, Relaxed);
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::lock::Lock;
 use crate::thread::State;
 use crate::{clock, sys};
 use core::cell::UnsafeCell;
+use libleak_format::Origin;
 use libleak_format::live::Payload;
-use libleak_format::{Origin, Resource};
 
 /// A recorded mapping.
 #[derive(Clone, Copy)]
@@ -56,9 +56,10 @@ pub fn map(state: &mut State, caller: &Caller, start: u64, length: u64, origin: 
             return lose(|lost| &lost.dropped_events);
         };
         let birth = clock::birth_units(ticks);
-        let payload = Payload { site, size: end - start, thread: state.thread, birth, inherited: false };
+        let payload =
+            Payload { site, size: end - start, thread: state.thread, birth, inherited: false, mapped: true };
         if ranges.insert(Range { start, end }) {
-            enter(state, start, payload, Resource::Mapping);
+            enter(state, start, payload);
         } else {
             lose(|lost| &lost.untracked_mappings);
         }
@@ -135,19 +136,19 @@ impl Ranges {
     fn cut(&mut self, state: &mut State, start: u64, end: u64) {
         let mut at = self.all().partition_point(|range| range.end <= start);
         while let Some(&range) = self.all().get(at).filter(|range| range.start < end) {
-            let Some((_, payload)) = live::remove(range.start, |_, _| {}) else {
+            let Some((_, payload)) = live::remove(range.start, true, |_, _| {}) else {
                 self.remove(at);
                 continue;
             };
             let ticks = state.ticks;
-            leave(state, payload, Resource::Mapping, ticks);
+            leave(state, payload, ticks);
             self.remove(at);
             // What is left was mapped by the same call, at the same time.
             for rest in [Range { start: range.start, end: start }, Range { start: end, end: range.end }] {
                 if rest.start >= range.start && rest.end <= range.end && rest.start < rest.end {
                     if self.insert(rest) {
                         let part = Payload { size: rest.end - rest.start, ..payload };
-                        enter(state, rest.start, part, Resource::Mapping);
+                        enter(state, rest.start, part);
                         at += 1;
                     } else {
                         lose(|lost| &lost.untracked_mappings);

@@ -27,7 +27,7 @@ use libleak_format::kinds::Finding;
 use libleak_format::live::{Key, MAX_SIZE, Payload};
 use libleak_format::mailbox::Request;
 use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE, ROOT_TRUNCATED};
-use libleak_format::{Origin, RegionKind, Resource};
+use libleak_format::{Origin, RegionKind};
 
 /// Sites that a thread finds again without the index; a power of two.
 pub const RECENT_SITES: usize = 128;
@@ -114,50 +114,61 @@ pub fn allocation(state: &mut State, caller: &Caller, address: u64, size: u64, o
     let ticks = state.read_clock();
     let Some(site) = site(state, caller, origin) else { return lose(|lost| &lost.dropped_events) };
     let birth = clock::birth_units(ticks);
-    let payload = Payload { site, size, thread: state.thread, birth, inherited: false };
-    enter(state, address, payload, Resource::Heap);
+    let payload = Payload { site, size, thread: state.thread, birth, inherited: false, mapped: false };
+    enter(state, address, payload);
     state.cursor.write(Event::Allocation { address, size, site }, ticks, state.thread as u32);
 }
 
 /// Enters a block into the live table and counts it.
 #[inline(always)]
-pub fn enter(state: &mut State, address: u64, payload: Payload, resource: Resource) {
+pub fn enter(state: &mut State, address: u64, payload: Payload) {
     if payload.size > MAX_SIZE {
         lose(|lost| &lost.oversized_blocks);
     }
-    let entered = Key::live(address, 0, 0).is_some_and(|key| live::insert(key, payload.pack()));
+    let mut replaced = None;
+    let key = Key::live(address, 0, 0);
+    let entered = key.is_some_and(|key| live::insert(&mut state.fresh, key, payload, &mut replaced));
     let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
         return lose(|lost| &lost.dropped_events);
     };
     if entered {
         let heap = Heap { slot: state.slot, share: &mut state.heap };
-        counters.allocated((resource == Resource::Heap).then_some(heap), payload.size, state.ticks);
+        counters.allocated((!payload.mapped).then_some(heap), payload.size, state.ticks);
         sites::add(&state.blocks, 1);
     } else {
         counters.untracked(payload.size);
         lose(|lost| &lost.untracked_blocks);
     }
+    if let Some(replaced) = replaced {
+        missed_free(state, replaced);
+    }
+}
+
+#[cold]
+fn missed_free(state: &mut State, block: Payload) {
+    lose(|lost| &lost.missed_frees);
+    leave(state, block, state.ticks);
 }
 
 /// Counts a block that left the live table.
 #[inline(always)]
-pub fn leave(state: &mut State, payload: Payload, resource: Resource, ticks: u64) {
+pub fn leave(state: &mut State, payload: Payload, ticks: u64) {
     sites::add(&state.blocks, u64::MAX);
     let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
         return lose(|lost| &lost.dropped_events);
     };
     let lifetime = clock::birth_units(ticks).saturating_sub(payload.birth);
     let heap = Heap { slot: state.slot, share: &mut state.heap };
-    counters.freed((resource == Resource::Heap).then_some(heap), payload.size, lifetime);
+    counters.freed((!payload.mapped).then_some(heap), payload.size, lifetime);
 }
 
 /// Records that the block at `address` is about to be given back by the function at `caller`.
 #[inline]
 pub fn free(state: &mut State, address: u64, caller: usize) {
-    match live::remove(address, |_, _| {}) {
+    match live::remove(address, false, |_, _| {}) {
         Some((_, payload)) => {
             let ticks = state.recent_time();
-            leave(state, payload, Resource::Heap, ticks);
+            leave(state, payload, ticks);
             write_free(state, address, caller, ticks);
         }
         None => lose(|lost| &lost.unknown_frees),
@@ -177,7 +188,8 @@ pub struct Moving(Option<(Key, Payload)>);
 #[inline]
 pub fn begin_move(state: &State, address: u64) -> Moving {
     let slot = state.slot;
-    Moving(live::remove(address, |key, words| {
+    Moving(live::remove(address, false, |key, payload| {
+        let words = payload.pack();
         slot.moved[1].store(words[0], Relaxed);
         slot.moved[2].store(words[1], Relaxed);
         slot.moved[0].store(key.0, Release);
@@ -185,9 +197,9 @@ pub fn begin_move(state: &State, address: u64) -> Moving {
 }
 
 /// The realloc failed: the old block is still there.
-pub fn undo_move(state: &State, moving: Moving) {
+pub fn undo_move(state: &mut State, moving: Moving) {
     if let Some((key, payload)) = moving.0
-        && !live::insert(key, payload.pack())
+        && !live::insert(&mut state.fresh, key, payload, &mut None)
     {
         lose(|lost| &lost.untracked_blocks);
     }
@@ -205,7 +217,7 @@ pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving) {
     let ticks = state.recent_time();
     match moving.0 {
         Some((_, payload)) => {
-            leave(state, payload, Resource::Heap, ticks);
+            leave(state, payload, ticks);
             state.cursor.write(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
         }
         None => lose(|lost| &lost.unknown_frees),

@@ -145,12 +145,6 @@ pub fn get(id: u32) -> &'static Site {
     unsafe { &*SITES.at(id as u64).cast() }
 }
 
-/// The entry point that a site stands for.
-#[inline]
-pub fn origin(id: u32) -> Origin {
-    Origin::from_word(get(id).origin.load(Relaxed)).unwrap_or(Origin::Malloc)
-}
-
 /// What a thread keeps at hand of a site that it counts at.
 #[derive(Clone, Copy)]
 pub struct Counters {

@@ -5,7 +5,7 @@ use crate::capture::bounds::Stack;
 use crate::capture::cfi::{self, Context};
 use crate::capture::memo::{Entry, Memo, Word};
 use crate::capture::walk::Walker;
-use crate::record::{RECENT_SITES, modules, ring, sites, stacks};
+use crate::record::{RECENT_SITES, live, modules, ring, sites, stacks};
 use crate::{arena, clock, options};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
 use libleak_format::Origin;
@@ -51,6 +51,8 @@ pub struct State {
     pub blocks: AtomicU64,
     /// Counters.
     pub counters: sites::CounterMap,
+    /// Entries for new blocks.
+    pub fresh: live::Fresh,
     /// The thread's share of the heap's level.
     pub heap: sites::Share,
     /// Origin and site of the last allocation, whose stack [`State::walker`] remembers.
@@ -105,6 +107,7 @@ impl State {
             (&raw mut (*state).thread).write(THREAD_OVERFLOW);
             (&raw mut (*state).blocks).write(AtomicU64::new(0));
             (&raw mut (*state).counters).write(sites::CounterMap::new());
+            (&raw mut (*state).fresh).write(live::Fresh::new());
             (&raw mut (*state).heap).write(sites::Share::new());
             (&raw mut (*state).last_site).write((Origin::Malloc, 0));
             (&raw mut (*state).cursor).write(ring::Cursor::new());
