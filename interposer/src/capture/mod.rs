@@ -8,6 +8,7 @@ pub mod bounds;
 pub mod cfi;
 pub mod find_object;
 pub mod memo;
+pub mod paths;
 pub mod registers;
 pub mod rules;
 pub mod step;

@@ -4,6 +4,7 @@ use super::Frame;
 use super::bounds::Memory;
 use super::cfi::{self, Context, Step};
 use super::memo::{Entry, Memo};
+use super::paths::Paths;
 use super::registers::{Caller, Registers};
 use super::rules::{Cache, Kind, Rule};
 use super::step::{End, Position, guess, next};
@@ -18,6 +19,11 @@ pub struct Walker {
     generation: u64,
     /// New frames of the present walk, innermost first.
     fresh: &'static mut [Entry],
+    paths: &'static mut Paths,
+    /// Outer frames that the last walk had in common with the one before it.
+    kept: usize,
+    /// Origin and site of the last walk.
+    last: (u16, u32),
 }
 
 /// What a walk came to.
@@ -33,8 +39,8 @@ struct Walked {
 
 impl Walker {
     /// A walker that remembers nothing, for stacks of as many frames as each of the arrays has room for.
-    pub fn new(memo: Memo, fresh: &'static mut [Entry]) -> Walker {
-        Walker { memo, generation: 0, fresh }
+    pub fn new(memo: Memo, fresh: &'static mut [Entry], paths: &'static mut Paths) -> Walker {
+        Walker { memo, generation: 0, fresh, paths, kept: 0, last: (0, 0) }
     }
 
     /// Forgets the walk before.
@@ -42,13 +48,29 @@ impl Walker {
         self.memo.truncate(0);
     }
 
-    /// Whether a walk from `start` would come to the same stack as the one before. False if that takes more than a look at the words
-    /// that it read.
+    /// The site of an allocation of `origin` called at `start`, if a look at the words that walks from there read says that it
+    /// is one that was kept.
     #[inline(always)]
-    pub fn is_repeated(&self, start: &Caller, memory: &Memory) -> bool {
-        modules::generation() == self.generation
+    pub fn recall(&self, start: &Caller, origin: u16, memory: &Memory) -> Option<u32> {
+        if modules::generation() != self.generation {
+            return None;
+        }
+        if self.last.0 == origin
             && self.memo.begins_at(start)
-            && self.memo.is_unchanged(memory)
+            && self.memo.is_unchanged(self.memo.len(), memory)
+        {
+            return Some(self.last.1);
+        }
+        self.paths.follow(start, origin, &self.memo, memory)
+    }
+
+    /// Keeps the site that came of the last walk.
+    #[inline]
+    pub fn keep(&mut self, start: &Caller, origin: u16, site: u32) {
+        self.last = (origin, site);
+        if self.memo.len() > 0 {
+            self.paths.keep(start, origin, site, &self.memo, self.kept);
+        }
     }
 
     /// Walks outwards from `start` and names the stack: `root` gives the node that a stack with such an end begins at,
@@ -66,6 +88,7 @@ impl Walker {
         if generation != self.generation {
             self.generation = generation;
             self.memo.truncate(0);
+            self.paths.clear();
         }
         let walked = match self.walk(start, memory, context) {
             Some(walked) => walked,
@@ -78,6 +101,7 @@ impl Walker {
             0 => root(walked.end),
             kept => self.memo.get(kept - 1).node,
         };
+        self.kept = walked.kept;
         self.memo.truncate(walked.kept);
         self.memo.end = walked.end;
         for entry in self.fresh[..walked.fresh].iter().rev() {
@@ -141,17 +165,18 @@ impl Walker {
                 let Some(changed) = self.memo.changed(left, memory) else {
                     return Some(Walked { kept: left, fresh, end: self.memo.end, full: false });
                 };
-                // As far as it is the same it need not be looked up, but it stands on other frames.
+                // As far as it is the same its rules need not be looked up, but it stands on other frames, which may need the
+                // frame pointer register.
                 while left > changed {
                     left -= 1;
+                    let rule = self.memo.get(left).rule;
                     let Some(place) = self.fresh.get_mut(fresh) else { return Some(too_deep(fresh)) };
-                    *place = *self.memo.get(left);
+                    *place = Entry::new(position, rule);
                     fresh += 1;
-                }
-                let last = self.memo.get(left);
-                match next(last.rule, last.position, memory) {
-                    Ok(next) => position = next,
-                    Err(end) => return Some(Walked { kept: 0, fresh, end, full: false }),
+                    match next(rule, position, memory) {
+                        Ok(next) => position = next,
+                        Err(end) => return Some(Walked { kept: 0, fresh, end, full: false }),
+                    }
                 }
                 continue;
             }

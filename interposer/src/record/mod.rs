@@ -12,6 +12,7 @@ pub mod sites;
 pub mod stacks;
 pub mod strings;
 
+use crate::capture::bounds::Memory;
 use crate::capture::registers::Caller;
 use crate::capture::step::End;
 use crate::file::Writer;
@@ -60,33 +61,45 @@ pub fn open(ring_limit: u64) {
 /// The site of an allocation by `origin`, called at `caller`. `None` if the file is full.
 #[inline(always)]
 fn site(state: &mut State, caller: &Caller, origin: Origin) -> Option<u32> {
-    let (last_origin, site) = state.last_site;
-    if last_origin == origin && state.walker.is_repeated(caller, &state.stack.memory(caller.sp)) {
-        return Some(site);
+    let memory = state.stack.memory(caller.sp);
+    let site = match state.walker.recall(caller, origin as u16, &memory) {
+        Some(site) => site,
+        None => new_site(state, caller, memory, origin)?,
+    };
+    #[cfg(feature = "verify")]
+    verify(state, caller, site);
+    Some(site)
+}
+
+/// Compares the stack of a site with a plain walk.
+#[cfg(feature = "verify")]
+fn verify(state: &mut State, caller: &Caller, site: u32) {
+    let expected = stacks::addresses(sites::get(site).stack.load(Relaxed));
+    let mut memory = state.stack.memory(caller.sp);
+    if !state.walker.verify(caller, &mut memory, &mut state.context, expected) {
+        lose(|lost| &lost.wrong_stacks);
     }
-    let site = new_site(state, caller, origin);
+}
+
+/// The site of an allocation whose stack must be walked.
+#[inline(never)]
+fn new_site(state: &mut State, caller: &Caller, mut memory: Memory, origin: Origin) -> Option<u32> {
+    let site = walk(state, caller, &mut memory, origin);
     match site {
-        Some(site) => state.last_site = (origin, site),
-        // What the walker remembers now is not the stack of that site.
+        Some(site) => state.walker.keep(caller, origin as u16, site),
+        // What the walker remembers now is the stack of no site.
         None => state.walker.forget(),
     }
     site
 }
 
-/// The site of an allocation that is not made where the one before was.
-#[inline(never)]
-fn new_site(state: &mut State, caller: &Caller, origin: Origin) -> Option<u32> {
-    let mut memory = state.stack.memory(caller.sp);
+fn walk(state: &mut State, caller: &Caller, memory: &mut Memory, origin: Origin) -> Option<u32> {
     let root = |end| match end {
         End::Complete => ROOT,
         End::Truncated => ROOT_TRUNCATED,
         End::Incomplete => ROOT_INCOMPLETE,
     };
-    let (stack, end) = state.walker.capture(caller, &mut memory, &mut state.context, root, stacks::child)?;
-    #[cfg(feature = "verify")]
-    if !state.walker.verify(caller, &mut memory, &mut state.context, stacks::addresses(stack)) {
-        lose(|lost| &lost.wrong_stacks);
-    }
+    let (stack, end) = state.walker.capture(caller, memory, &mut state.context, root, stacks::child)?;
     // One line of a small cache: the index is shared and large, and most allocations come from few sites.
     let key = ((stack as u64) << 16) | (origin as u64 + 1);
     let place = stack as usize % RECENT_SITES;

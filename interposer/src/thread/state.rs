@@ -4,11 +4,11 @@ use crate::capture::Frame;
 use crate::capture::bounds::Stack;
 use crate::capture::cfi::{self, Context};
 use crate::capture::memo::{Entry, Memo, Word};
+use crate::capture::paths::Paths;
 use crate::capture::walk::Walker;
 use crate::record::{RECENT_SITES, live, modules, ring, sites, stacks};
 use crate::{arena, clock, options};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
-use libleak_format::Origin;
 use libleak_format::stacks::ROOT_INCOMPLETE;
 use libleak_format::threads::{Operation, Slot, THREAD_OVERFLOW};
 
@@ -55,8 +55,6 @@ pub struct State {
     pub fresh: live::Fresh,
     /// The thread's share of the heap's level.
     pub heap: sites::Share,
-    /// Origin and site of the last allocation, whose stack [`State::walker`] remembers.
-    pub last_site: (Origin, u32),
     /// The event ring's chunk.
     pub cursor: ring::Cursor,
     /// Readable stack.
@@ -91,7 +89,9 @@ impl State {
     pub(super) fn make(slot: &'static Slot, slot_index: u32, stack: Stack) -> Option<*mut State> {
         let depth = options::get().depth;
         let memo = Memo::new(array(depth, Entry::VOID)?, array(depth * Memo::WORDS, Word::FOLLOW)?);
-        let walker = Walker::new(memo, array(depth, Entry::VOID)?);
+        // SAFETY: fresh memory, zeroed, which is what no paths look like.
+        let paths = unsafe { &mut *arena::take(size_of::<Paths>())?.cast::<Paths>() };
+        let walker = Walker::new(memo, array(depth, Entry::VOID)?, paths);
         let state = arena::take(size_of::<State>())?.cast::<State>();
         // SAFETY: fresh memory of the right size; written field by field, so that the large `Context` is made in place.
         unsafe {
@@ -109,7 +109,6 @@ impl State {
             (&raw mut (*state).counters).write(sites::CounterMap::new());
             (&raw mut (*state).fresh).write(live::Fresh::new());
             (&raw mut (*state).heap).write(sites::Share::new());
-            (&raw mut (*state).last_site).write((Origin::Malloc, 0));
             (&raw mut (*state).cursor).write(ring::Cursor::new());
             (&raw mut (*state).stack).write(stack);
             (&raw mut (*state).ticks).write(clock::now());
