@@ -4,7 +4,7 @@ use super::index::{Index, mix};
 use crate::capture::Frame;
 use crate::file::Writer;
 use crate::sys;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::*};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 use libleak_format::RegionKind;
 use libleak_format::stacks::{FIRST_NODE, Flags, Node};
 
@@ -12,15 +12,23 @@ use libleak_format::stacks::{FIRST_NODE, Flags, Node};
 pub static REGION: Writer = Writer::new(RegionKind::Stacks, size_of::<Node>(), 8);
 static INDEX: Index = Index::new();
 
-/// The child that each node was last asked for, 0 if none: most nodes have one child that is asked for again and again, and
+/// The child that each node was last asked for: most nodes have one child that is asked for again and again, and
 /// nodes of one stack lie side by side, here as in the trie, which the index cannot offer.
-static LAST_CHILD: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
-/// Nodes that have an entry in [`LAST_CHILD`]: 64 MiB of address space, touched as used.
+///
+/// Two words: the child's address XOR the scattered second word; the child's number, module and flags (0 if none). Who gets the words of two
+/// different stores sees an address that no frame has, as in the rule cache.
+static LAST_CHILD: AtomicPtr<[AtomicU64; 2]> = AtomicPtr::new(core::ptr::null_mut());
+/// Nodes that have an entry in [`LAST_CHILD`]: 256 MiB of address space, touched as used.
 const WITH_LAST_CHILD: u32 = 1 << 24;
+
+/// Children that were asked for lately, by hash: the upper half of the hash, and the node. The index of all nodes of a large
+/// program does not fit the processor's caches, what it is asked for at a time does.
+static RECENT: [AtomicU64; 1 << RECENT_LOG2] = [const { AtomicU64::new(0) }; 1 << RECENT_LOG2];
+const RECENT_LOG2: u32 = 15;
 
 /// Opens the region in a new file.
 pub fn open() {
-    if let Some(memory) = sys::map_private(WITH_LAST_CHILD as usize * size_of::<AtomicU32>()) {
+    if let Some(memory) = sys::map_private(WITH_LAST_CHILD as usize * size_of::<[AtomicU64; 2]>()) {
         LAST_CHILD.store(memory.cast(), Relaxed);
     }
     REGION.open(FIRST_NODE as u64);
@@ -30,32 +38,65 @@ pub fn open() {
 /// The node of `frame` called from the stack `parent`. `None` if the file is full.
 #[inline]
 pub fn child(parent: u32, frame: Frame) -> Option<u32> {
-    let (address, flags) = (frame.address(), if frame.is_exact() { Flags::EXACT } else { 0 });
+    let looks = (flags(frame) as u64) << 48 | (frame.module as u64) << 32;
     let last = last_child(parent);
+    if let Some([mixed, child]) = last {
+        let child = child.load(Relaxed);
+        let is_it = mixed.load(Relaxed) ^ scatter(child) == frame.address() as u64;
+        if is_it && child >> 32 << 32 == looks && child as u32 != 0 {
+            return Some(child as u32);
+        }
+    }
+    let id = recent(parent, frame)?;
+    if let Some([mixed, child]) = last {
+        let word = looks | id as u64;
+        mixed.store(frame.address() as u64 ^ scatter(word), Relaxed);
+        child.store(word, Relaxed);
+    }
+    Some(id)
+}
+
+fn scatter(word: u64) -> u64 {
+    word.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn flags(frame: Frame) -> u16 {
+    if frame.is_exact() { Flags::EXACT } else { 0 }
+}
+
+/// A child that its parent was not last asked for.
+#[inline(never)]
+fn recent(parent: u32, frame: Frame) -> Option<u32> {
     let is_it = |id: u32| {
         let node = node(id);
-        node.address.load(Acquire) == address as u64
+        node.address.load(Acquire) == frame.address() as u64
             && node.parent.load(Relaxed) == parent
             && node.module.load(Relaxed) == frame.module
-            && node.flags.load(Relaxed) == flags
+            && node.flags.load(Relaxed) == flags(frame)
     };
-    if let Some(id) = last.map(|last| last.load(Relaxed)).filter(|&id| id != 0 && is_it(id)) {
-        return Some(id);
+    let address = frame.address() as u64 | (flags(frame) as u64) << 63;
+    let hash = mix(address, (parent as u64) << 16 | frame.module as u64);
+    let recent = &RECENT[(hash as usize) & (RECENT.len() - 1)];
+    let word = recent.load(Relaxed);
+    if word >> 32 == hash >> 32 && word as u32 != 0 && is_it(word as u32) {
+        return Some(word as u32);
     }
-    let hash = mix(address as u64 | (flags as u64) << 63, (parent as u64) << 16 | frame.module as u64);
-    let id = INDEX.find_or_insert(hash, is_it, || {
+    let id = find(hash, parent, frame, is_it)?;
+    recent.store(hash >> 32 << 32 | id as u64, Relaxed);
+    Some(id)
+}
+
+#[inline(never)]
+fn find(hash: u64, parent: u32, frame: Frame, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    INDEX.find_or_insert(hash, is_it, || {
         let id = u32::try_from(REGION.allocate()?).ok()?;
         let node = node(id);
         node.parent.store(parent, Relaxed);
         node.module.store(frame.module, Relaxed);
-        node.flags.store(flags, Relaxed);
-        node.address.store(address as u64, Release);
+        node.flags.store(flags(frame), Relaxed);
+        node.address.store(frame.address() as u64, Release);
         Some(id)
-    })?;
-    if let Some(last) = last {
-        last.store(id, Relaxed);
-    }
-    Some(id)
+    })
 }
 
 /// The addresses of a stack, innermost first.
@@ -70,7 +111,7 @@ pub fn addresses(stack: u32) -> impl Iterator<Item = usize> {
 }
 
 #[inline]
-fn last_child(node: u32) -> Option<&'static AtomicU32> {
+fn last_child(node: u32) -> Option<&'static [AtomicU64; 2]> {
     let start = LAST_CHILD.load(Relaxed);
     // SAFETY: mapped for good, with an entry for each of these nodes.
     (node < WITH_LAST_CHILD && !start.is_null()).then(|| unsafe { &*start.add(node as usize) })
