@@ -89,6 +89,7 @@ impl Memory {
     }
 
     /// Whether everything from `low` up to `high` is this thread's own stack.
+    #[inline(always)]
     pub fn holds(&self, low: usize, high: usize) -> bool {
         low >= self.low && high <= self.high
     }

@@ -37,8 +37,43 @@ mod context {
 }
 
 /// The frame that `rule` leads to.
-#[inline]
+#[inline(always)]
 pub fn next(rule: Rule, from: Position, memory: &mut Memory) -> Result<Position, End> {
+    match plain(rule, &from, memory) {
+        Some(next) => Ok(next),
+        None => any(rule, from, memory),
+    }
+}
+
+/// The frame that `rule` leads to, if it is an ordinary one on the thread's own stack: nearly always.
+#[inline(always)]
+fn plain(rule: Rule, from: &Position, memory: &Memory) -> Option<Position> {
+    let base = match rule.kind() {
+        Kind::Sp => from.sp,
+        Kind::Fp => from.fp,
+        _ => return None,
+    };
+    let cfa = base.wrapping_add_signed(rule.cfa_offset());
+    if cfa <= from.sp || !cfa.is_multiple_of(size_of::<usize>()) || !memory.holds(from.sp, cfa) {
+        return None;
+    }
+    // Offsets are multiples of the word's size, so that every word of the frame is aligned if one is.
+    let word = |at: usize| {
+        // SAFETY: aligned, and in the thread's own stack between its stack pointer and its end.
+        (at >= from.sp && at < cfa).then(|| unsafe { (at as *const usize).read_volatile() })
+    };
+    let fp = match rule.fp() {
+        Fp::Same => from.fp,
+        Fp::AtCfa => word(cfa.wrapping_add_signed(rule.fp_offset()))?,
+        Fp::AtPointer => return None,
+    };
+    let pc = word(cfa - size_of::<usize>()).filter(|pc| *pc != 0)?;
+    Some(Position { pc, sp: cfa, fp, exact: false })
+}
+
+/// The frame that any rule leads to.
+#[inline(never)]
+fn any(rule: Rule, from: Position, memory: &mut Memory) -> Result<Position, End> {
     let Position { sp, fp, .. } = from;
     let cfa = match rule.kind() {
         Kind::Sp => sp.wrapping_add_signed(rule.cfa_offset()),
