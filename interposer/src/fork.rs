@@ -7,7 +7,7 @@
 use crate::options;
 use crate::record::{live, mappings, modules, ring, sites, stacks, strings};
 use crate::{clock, file, output, runtime, sys, thread};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited, SEALED};
 use libleak_format::region::{Region, RegionKind, descriptor_offset};
 
@@ -19,6 +19,8 @@ const MADV_WIPEONFORK: i32 = 18;
 static UNMARKED: AtomicU32 = AtomicU32::new(0);
 /// The word that is 1 in the process that records, and 0 in its forked children.
 static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const UNMARKED).cast_mut());
+/// Whether this process began as a forked child of one that recorded.
+static DESCENDANT: AtomicBool = AtomicBool::new(false);
 /// When the last fork was about to happen, ticks.
 static FORKED_AT: AtomicU64 = AtomicU64::new(0);
 
@@ -54,6 +56,11 @@ pub fn is_child() -> bool {
     runtime::is_recording() && !is_recording()
 }
 
+/// Whether this process began as a forked child of one that recorded.
+pub fn is_descendant() -> bool {
+    DESCENDANT.load(Relaxed)
+}
+
 /// A fork is about to happen in this process.
 pub fn prepare() {
     FORKED_AT.store(clock::now(), Relaxed);
@@ -78,6 +85,7 @@ const COPIED: [RegionKind; 5] =
 
 /// Makes the child's file and puts it in the place of the parent's mapping, at the same addresses.
 fn copy() -> bool {
+    DESCENDANT.store(true, Relaxed);
     // As long as nobody has touched the private counters, they say what the parent held at the fork.
     let held = thread::roster::blocks_at_fork();
     let now = clock::now();
@@ -102,6 +110,7 @@ fn copy() -> bool {
     for (rate, parents) in header.rates.iter().zip(&parent.rates) {
         rate.store(parents.load(Relaxed), Relaxed);
     }
+    header.rate.store(parent.rate.load(Relaxed), Relaxed);
     // The child's clock goes on from the parent's: births of inherited blocks keep their meaning.
     clock::resume(&header.clock, &parent.clock);
     // SAFETY: a forked child has one thread, and it is here.
@@ -116,6 +125,7 @@ fn copy() -> bool {
     }
     sites::TALLIES.open(0);
     sites::LIFETIMES.open(0);
+    sites::ESTIMATES.open(0);
     ring::open(ring_limit);
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
@@ -150,14 +160,20 @@ fn copy_regions(created: &output::Created, parent: &Header) -> Option<u64> {
     let end = parent.granted.load(Acquire) & !SEALED;
     sys::allow_access(base.cast_mut(), end as usize).ok()?;
     sys::allow_access(file.mapping(), end as usize).ok()?;
-    for extent in descriptors.iter().flat_map(|region| region.extents()) {
-        file.secure(&created.fd, extent.offset, extent.length).ok()?;
-        // SAFETY: granted in the parent's file, secured in ours. The parent may be storing: entries are atomics, and
-        // half-done ones are dropped later.
-        unsafe {
-            let source = base.add(extent.offset as usize);
-            let target = file.mapping().add(extent.offset as usize);
-            core::ptr::copy_nonoverlapping(source, target, extent.length as usize);
+    for region in descriptors {
+        // Only what was counted: the parent may have filled more since, which would lie there when the child takes it.
+        let mut left = region.count.load(Relaxed) * u64::from(region.record_size.load(Relaxed));
+        for extent in region.extents() {
+            file.secure(&created.fd, extent.offset, extent.length).ok()?;
+            let length = left.min(extent.length);
+            left -= length;
+            // SAFETY: granted in the parent's file, secured in ours. The parent may be storing: entries are atomics, and
+            // half-done ones are dropped later.
+            unsafe {
+                let source = base.add(extent.offset as usize);
+                let target = file.mapping().add(extent.offset as usize);
+                core::ptr::copy_nonoverlapping(source, target, length as usize);
+            }
         }
     }
     Some(end)

@@ -5,9 +5,11 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering::*};
 
 /// A function behind one of ours, looked up at its first use.
+#[repr(C)]
 pub struct Next {
-    name: &'static CStr,
+    /// 0 until it is known. First, because assembly reads it.
     address: AtomicUsize,
+    name: &'static CStr,
 }
 
 impl Next {

@@ -66,6 +66,10 @@ pub struct Options {
     pub only: Text<1024>,
     /// `TMPDIR`; empty if unset.
     pub temporary_folder: Text<1024>,
+    /// `LIBLEAK_SAMPLE`: mean bytes between samples; 0 is every allocation.
+    pub sample: u64,
+    /// `LIBLEAK_SEED`, of the samples' random numbers.
+    pub seed: Option<u64>,
     /// `LIBLEAK_RING` in bytes, `u64::MAX` for unlimited; `None` if unset.
     pub ring: Option<u64>,
     /// `LIBLEAK_MAX_SIZE` in bytes.
@@ -86,6 +90,8 @@ const DEFAULTS: Options = Options {
     output: Text::empty(),
     only: Text::empty(),
     temporary_folder: Text::empty(),
+    sample: 0,
+    seed: None,
     ring: None,
     max_size: u64::MAX,
     max_files: 1000,
@@ -155,8 +161,19 @@ fn read_one(options: &mut Options, name: &[u8], value: &[u8]) {
         }
         b"OUTPUT" => (options.output.set(value), "a path of at most 4095 bytes", "libleak.%e.%p.bin"),
         b"ONLY" => (options.only.set(value), "globs, at most 1023 bytes", "every executable"),
-        // Sampling is not built yet: said aloud, rather than silently recording everything.
-        b"SAMPLE" => (size(value) == Some(0), "0, every allocation, in this version", "0"),
+        b"SAMPLE" => {
+            // The largest mean that a count of bytes in 64 bits can draw gaps from.
+            let mean = size(value).filter(|mean| *mean <= 1 << 50);
+            (
+                set(&mut options.sample, mean),
+                "a size of at most 1024 TiB, such as 512K, or 0",
+                "0, every allocation",
+            )
+        }
+        b"SEED" => {
+            options.seed = number(value, 10);
+            (options.seed.is_some(), "a number", "one of the kernel's")
+        }
         b"RING" => {
             let ring = if value == b"unlimited" { Some(u64::MAX) } else { size(value) };
             options.ring = ring;

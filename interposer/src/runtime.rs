@@ -133,6 +133,7 @@ fn set_up() -> bool {
     output::describe(header, executable);
     header.allocator.store(allocator(), Relaxed);
     header.attach.store(if is_late() { Attach::LATE } else { 0 }, Relaxed);
+    record::sampling::set_up(header);
     clock::estimate_rate(&header.clock);
     file::publish();
     true

@@ -9,7 +9,7 @@ use crate::capture::registers::Caller;
 use crate::entry::caller::with_caller;
 use crate::entry::malloc::{real, release};
 use crate::next::Next;
-use crate::record;
+use crate::record::{self, sampling};
 use crate::thread::{self, State};
 use core::ffi::c_void;
 use libleak_format::Origin;
@@ -44,6 +44,9 @@ pub fn claim(state: &mut State, sp: usize, size: usize) -> Option<PendingNew> {
 
 #[inline(always)]
 fn new(caller: &Caller, size: usize, origin: Origin, call: impl FnOnce() -> Pointer) -> Pointer {
+    if sampling::operator_passes(size) {
+        return call();
+    }
     match thread::enter(caller.sp) {
         None => return call(),
         Some(mut state) => {
@@ -59,6 +62,7 @@ fn new(caller: &Caller, size: usize, origin: Origin, call: impl FnOnce() -> Poin
     if let Some(mut state) = thread::enter(caller.sp)
         && let Some(pending) = state.pending_new.take()
         && !block.is_null()
+        && state.is_due(size)
     {
         record::allocation(&mut state, &pending.caller, block as u64, size as u64, origin);
     }
@@ -110,7 +114,7 @@ macro_rules! operators_delete {
         static $next: Next = Next::new(c_name!($symbol));
         with_caller!(
             /// An operator delete.
-            $symbol => $inner, $count
+            $symbol => $inner, $count, unless_unsampled($next)
         );
         extern "C" fn $inner(block: Pointer $(, $argument: usize)*, pc: usize, sp: usize, _fp: usize) {
             release(block, pc, sp, || {

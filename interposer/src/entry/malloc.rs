@@ -5,6 +5,8 @@ use crate::entry::caller::with_caller;
 use crate::entry::cxx;
 use crate::next::Next;
 use crate::record;
+use crate::record::filter::FILTER;
+use crate::record::sampling;
 use crate::thread::{self, Entered};
 use core::ffi::{c_int, c_void};
 use libleak_format::Origin;
@@ -47,7 +49,14 @@ static MALLOC_USABLE_SIZE: Next = Next::new(c"malloc_usable_size");
 /// Runs an allocation and records its block.
 #[inline(always)]
 fn allocate(caller: &Caller, size: usize, origin: Origin, call: impl FnOnce() -> Pointer) -> Pointer {
+    if sampling::passes(size) {
+        return call();
+    }
     let Some(mut state) = thread::enter(caller.sp) else { return call() };
+    if !state.is_due(size) {
+        cxx::claim(&mut state, caller.sp, size);
+        return state.calling(call);
+    }
     state.begin(Operation::Allocate, 0, size as u64);
     let block = state.calling(call);
     if !block.is_null() {
@@ -68,7 +77,7 @@ fn given_out(state: &mut Entered, caller: &Caller, block: Pointer, size: usize, 
 
 with_caller!(
     /// `malloc(3)`
-    malloc => malloc_from, 1
+    malloc => malloc_from, 1, unless_passed(MALLOC)
 );
 extern "C" fn malloc_from(size: usize, pc: usize, sp: usize, fp: usize) -> Pointer {
     let call = || real!(MALLOC: fn(usize) -> Pointer, (size), core::ptr::null_mut());
@@ -96,15 +105,21 @@ fn reallocate(
     if old.is_null() {
         return allocate(caller, size, origin, call);
     }
+    let passes = sampling::passes(size);
+    if passes && !FILTER.may_hold(old as usize) {
+        return call();
+    }
     let Some(mut state) = thread::enter(caller.sp) else { return call() };
+    let is_due = !passes && state.is_due(size);
     state.begin(Operation::Reallocate, old as u64, size as u64);
     let moving = record::begin_move(&state, old as u64);
     let block = state.calling(call);
     if block.is_null() && size != 0 {
         record::undo_move(&mut state, moving);
     } else {
-        record::finish_move(&mut state, old as u64, block as u64, moving);
-        if !block.is_null() {
+        let recorded = if is_due { block } else { core::ptr::null_mut() };
+        record::finish_move(&mut state, old as u64, recorded as u64, moving);
+        if !recorded.is_null() {
             given_out(&mut state, caller, block, size, origin);
         }
         record::end_move(&state);
@@ -147,7 +162,9 @@ extern "C" fn reallocarray_from(
 /// Records that `block` goes back, then lets it go.
 #[inline(always)]
 pub(super) fn release(block: Pointer, pc: usize, sp: usize, call: impl FnOnce()) {
-    if block.is_null() {
+    // On x86-64 the jump here has asked the filter.
+    let unsampled = !cfg!(target_arch = "x86_64") && !FILTER.may_hold(block as usize);
+    if block.is_null() || unsampled {
         return call();
     }
     let Some(mut state) = thread::enter(sp) else { return call() };
@@ -159,7 +176,7 @@ pub(super) fn release(block: Pointer, pc: usize, sp: usize, call: impl FnOnce())
 
 with_caller!(
     /// `free(3)`
-    free => free_from, 1
+    free => free_from, 1, unless_unsampled(FREE)
 );
 extern "C" fn free_from(block: Pointer, pc: usize, sp: usize, _fp: usize) {
     release(block, pc, sp, || real!(FREE: fn(Pointer) -> (), (block), ()));
@@ -167,7 +184,7 @@ extern "C" fn free_from(block: Pointer, pc: usize, sp: usize, _fp: usize) {
 
 with_caller!(
     /// `free_sized` of C23. Where libc has none it is `free`.
-    free_sized => free_sized_from, 2
+    free_sized => free_sized_from, 2, unless_unsampled(FREE_SIZED)
 );
 extern "C" fn free_sized_from(block: Pointer, size: usize, pc: usize, sp: usize, _fp: usize) {
     release(block, pc, sp, || {
@@ -177,7 +194,7 @@ extern "C" fn free_sized_from(block: Pointer, size: usize, pc: usize, sp: usize,
 
 with_caller!(
     /// `free_aligned_sized` of C23. Where libc has none it is `free`.
-    free_aligned_sized => free_aligned_sized_from, 3
+    free_aligned_sized => free_aligned_sized_from, 3, unless_unsampled(FREE_ALIGNED_SIZED)
 );
 extern "C" fn free_aligned_sized_from(
     block: Pointer,
@@ -195,7 +212,7 @@ extern "C" fn free_aligned_sized_from(
 
 with_caller!(
     /// `cfree`, which old programs call and glibc 2.26 dropped.
-    cfree => cfree_from, 1
+    cfree => cfree_from, 1, unless_unsampled(CFREE)
 );
 extern "C" fn cfree_from(block: Pointer, pc: usize, sp: usize, _fp: usize) {
     release(block, pc, sp, || {

@@ -101,7 +101,7 @@ fn fill(entry: &Entry, key: Key, payload: Payload) {
 /// Enters a block. False if there is no room and none can be made. If the table has a block at this address already, that is
 /// gone without a free that was seen; it leaves the table, and is told in `replaced`.
 #[inline(always)]
-pub fn insert(fresh: &mut Fresh, key: Key, payload: Payload, replaced: &mut Option<Payload>) -> bool {
+pub fn insert(fresh: &mut Fresh, key: Key, payload: Payload, replaced: &mut Option<(Key, Payload)>) -> bool {
     const BUSY: u64 = Key(0).with_state(State::Busy).0;
     let Some(head) = head(key.address()) else { return false };
     loop {
@@ -126,14 +126,14 @@ pub fn insert(fresh: &mut Fresh, key: Key, payload: Payload, replaced: &mut Opti
 
 /// Puts a block in the place of one of the same sort at the same address.
 #[cold]
-fn replace(entry: &Entry, key: Key, payload: Payload, replaced: &mut Option<Payload>) -> bool {
-    let old = payload_of(entry);
+fn replace(entry: &Entry, key: Key, payload: Payload, replaced: &mut Option<(Key, Payload)>) -> bool {
+    let (old_key, old) = (Key(entry.key.load(Relaxed)), payload_of(entry));
     if old.mapped != payload.mapped {
         return false;
     }
     entry.key.store(key.with_state(State::Busy).0, Relaxed);
     fill(entry, key, payload);
-    *replaced = Some(old);
+    *replaced = Some((old_key, old));
     true
 }
 

@@ -59,7 +59,7 @@ pub fn map(state: &mut State, caller: &Caller, start: u64, length: u64, origin: 
         let payload =
             Payload { site, size: end - start, thread: state.thread, birth, inherited: false, mapped: true };
         if ranges.insert(Range { start, end }) {
-            enter(state, start, payload);
+            enter(state, start, payload, 0);
         } else {
             lose(|lost| &lost.untracked_mappings);
         }
@@ -136,19 +136,19 @@ impl Ranges {
     fn cut(&mut self, state: &mut State, start: u64, end: u64) {
         let mut at = self.all().partition_point(|range| range.end <= start);
         while let Some(&range) = self.all().get(at).filter(|range| range.start < end) {
-            let Some((_, payload)) = live::remove(range.start, true, |_, _| {}) else {
+            let Some((key, payload)) = live::remove(range.start, true, |_, _| {}) else {
                 self.remove(at);
                 continue;
             };
             let ticks = state.ticks;
-            leave(state, payload, ticks);
+            leave(state, key, payload, ticks);
             self.remove(at);
             // What is left was mapped by the same call, at the same time.
             for rest in [Range { start: range.start, end: start }, Range { start: end, end: range.end }] {
                 if rest.start >= range.start && rest.end <= range.end && rest.start < rest.end {
                     if self.insert(rest) {
                         let part = Payload { size: rest.end - rest.start, ..payload };
-                        enter(state, rest.start, part);
+                        enter(state, rest.start, part, 0);
                         at += 1;
                     } else {
                         lose(|lost| &lost.untracked_mappings);

@@ -3,11 +3,13 @@
 //! A free is recorded before the block goes back, an allocation after the block is there, so that no other thread can
 //! get an address between the act and its record.
 
+pub mod filter;
 pub mod index;
 pub mod live;
 pub mod mappings;
 pub mod modules;
 pub mod ring;
+pub mod sampling;
 pub mod sites;
 pub mod stacks;
 pub mod strings;
@@ -16,7 +18,9 @@ use crate::capture::bounds::Memory;
 use crate::capture::registers::Caller;
 use crate::capture::step::End;
 use crate::file::Writer;
-use crate::record::sites::Heap;
+use crate::record::filter::FILTER;
+use crate::record::sampling::Weight;
+use crate::record::sites::{Counters, Heap};
 use crate::thread::State;
 use crate::{clock, file};
 use core::cell::Cell;
@@ -27,6 +31,7 @@ use libleak_format::header::Lost;
 use libleak_format::kinds::Finding;
 use libleak_format::live::{Key, MAX_SIZE, Payload};
 use libleak_format::mailbox::Request;
+use libleak_format::sites::Estimates;
 use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE, ROOT_TRUNCATED};
 use libleak_format::{Origin, RegionKind};
 
@@ -50,6 +55,7 @@ pub fn open(ring_limit: u64) {
     sites::SITES.open(0);
     sites::TALLIES.open(0);
     sites::LIFETIMES.open(0);
+    sites::ESTIMATES.open(0);
     ring::open(ring_limit);
     // Described, so that a reader finds them empty rather than missing; nothing fills them yet.
     Writer::new(RegionKind::Kinds, size_of::<Finding>(), 7).open(0);
@@ -128,63 +134,93 @@ pub fn allocation(state: &mut State, caller: &Caller, address: u64, size: u64, o
     let Some(site) = site(state, caller, origin) else { return lose(|lost| &lost.dropped_events) };
     let birth = clock::birth_units(ticks);
     let payload = Payload { site, size, thread: state.thread, birth, inherited: false, mapped: false };
-    enter(state, address, payload);
+    let rate = if sampling::mean() == 0 { 0 } else { sampling::RATE };
+    enter(state, address, payload, rate);
     state.cursor.write(Event::Allocation { address, size, site }, ticks, state.thread as u32);
 }
 
-/// Enters a block into the live table and counts it.
+/// Enters a block that was recorded at `rate` into the live table and counts it.
 #[inline(always)]
-pub fn enter(state: &mut State, address: u64, payload: Payload) {
+pub fn enter(state: &mut State, address: u64, payload: Payload, rate: u64) {
     if payload.size > MAX_SIZE {
         lose(|lost| &lost.oversized_blocks);
     }
+    if rate != 0 {
+        FILTER.insert(address as usize);
+    }
     let mut replaced = None;
-    let key = Key::live(address, 0, 0);
+    let key = Key::live(address, 0, rate);
     let entered = key.is_some_and(|key| live::insert(&mut state.fresh, key, payload, &mut replaced));
     let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
         return lose(|lost| &lost.dropped_events);
     };
+    let bytes =
+        if rate == 0 { payload.size } else { weigh(counters, payload.size, sampling::count_allocation) };
     if entered {
         let heap = Heap { slot: state.slot, share: &mut state.heap };
-        counters.allocated((!payload.mapped).then_some(heap), payload.size, state.ticks);
+        counters.allocated((!payload.mapped).then_some(heap), bytes, state.ticks);
         sites::add(&state.blocks, 1);
     } else {
-        counters.untracked(payload.size);
+        counters.untracked(bytes);
         lose(|lost| &lost.untracked_blocks);
     }
-    if let Some(replaced) = replaced {
-        missed_free(state, replaced);
+    if let Some((key, payload)) = replaced {
+        missed_free(state, key, payload);
     }
 }
 
+/// Counts a sampled block by what it stands for; returns its bytes by that.
 #[cold]
-fn missed_free(state: &mut State, block: Payload) {
+fn weigh(counters: &mut Counters, size: u64, count: impl Fn(&Estimates, &Weight)) -> u64 {
+    let weight = Weight::of(size, sampling::mean());
+    match counters.estimates() {
+        Some(estimates) => count(estimates, &weight),
+        None => lose(|lost| &lost.dropped_events),
+    }
+    weight.bytes
+}
+
+#[cold]
+fn missed_free(state: &mut State, key: Key, block: Payload) {
     lose(|lost| &lost.missed_frees);
-    leave(state, block, state.ticks);
+    leave(state, key, block, state.ticks);
 }
 
 /// Counts a block that left the live table.
 #[inline(always)]
-pub fn leave(state: &mut State, payload: Payload, ticks: u64) {
+pub fn leave(state: &mut State, key: Key, payload: Payload, ticks: u64) {
     sites::add(&state.blocks, u64::MAX);
+    let rate = key.rate();
+    if rate != 0 {
+        FILTER.remove(key.address() as usize);
+    }
     let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
         return lose(|lost| &lost.dropped_events);
     };
     let lifetime = clock::birth_units(ticks).saturating_sub(payload.birth);
+    let bytes = if rate == 0 { payload.size } else { weigh(counters, payload.size, sampling::count_free) };
     let heap = Heap { slot: state.slot, share: &mut state.heap };
-    counters.freed((!payload.mapped).then_some(heap), payload.size, lifetime);
+    counters.freed((!payload.mapped).then_some(heap), bytes, lifetime);
+}
+
+/// A block that the live table does not have goes back: one from before libleak, or one that was not sampled.
+#[inline]
+fn unknown_free() {
+    if sampling::mean() == 0 {
+        lose(|lost| &lost.unknown_frees);
+    }
 }
 
 /// Records that the block at `address` is about to be given back by the function at `caller`.
 #[inline]
 pub fn free(state: &mut State, address: u64, caller: usize) {
     match live::remove(address, false, |_, _| {}) {
-        Some((_, payload)) => {
+        Some((key, payload)) => {
             let ticks = state.recent_time();
-            leave(state, payload, ticks);
+            leave(state, key, payload, ticks);
             write_free(state, address, caller, ticks);
         }
-        None => lose(|lost| &lost.unknown_frees),
+        None => unknown_free(),
     }
 }
 
@@ -224,16 +260,16 @@ pub fn undo_move(state: &mut State, moving: Moving) {
 pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving) {
     // From here on the slot stands for the new block, until the table has it: the two together never count a block twice.
     if moving.0.is_some() {
-        let key = if new == 0 { None } else { Key::live(new, 0, 0) };
+        let key = moving.0.filter(|_| new != 0).and_then(|(key, _)| Key::live(new, 0, key.rate() as u64));
         state.slot.moved[0].store(key.map_or(0, |key| key.0), Release);
     }
     let ticks = state.recent_time();
     match moving.0 {
-        Some((_, payload)) => {
-            leave(state, payload, ticks);
+        Some((key, payload)) => {
+            leave(state, key, payload, ticks);
             state.cursor.write(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
         }
-        None => lose(|lost| &lost.unknown_frees),
+        None => unknown_free(),
     }
 }
 

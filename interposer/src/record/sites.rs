@@ -8,7 +8,7 @@ use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::Header;
 use libleak_format::live::MAX_SITES;
-use libleak_format::sites::{Lifetimes, Site, SiteFlags, Tally, lifetime_bucket};
+use libleak_format::sites::{Estimates, Lifetimes, Site, SiteFlags, Tally, lifetime_bucket};
 use libleak_format::threads::Slot;
 use libleak_format::{Origin, RegionKind};
 
@@ -18,6 +18,8 @@ pub static SITES: Writer = Writer::new(RegionKind::Sites, size_of::<Site>(), 7);
 pub static TALLIES: Writer = Writer::new(RegionKind::Tallies, size_of::<Tally>(), 6);
 /// Histograms of lifetimes.
 pub static LIFETIMES: Writer = Writer::new(RegionKind::Lifetimes, size_of::<Lifetimes>(), 5);
+/// What sampled blocks stand for.
+pub static ESTIMATES: Writer = Writer::new(RegionKind::Estimates, size_of::<Estimates>(), 5);
 static INDEX: Index = Index::new();
 
 /// Whether more than one thread has been seen. While there is one, levels and peaks are exact.
@@ -154,6 +156,8 @@ pub struct Counters {
     pub tally: &'static Tally,
     /// The histogram, once there is one.
     lifetimes: Option<&'static Lifetimes>,
+    /// What sampled blocks stand for, once there are some.
+    estimates: Option<&'static Estimates>,
     share: Share,
 }
 
@@ -208,7 +212,8 @@ impl CounterMap {
         tally.slot.store(slot, Relaxed);
         tally.site.store(site + 1, Release);
         self.used += 1;
-        let counters = Counters { site: get(site), tally, lifetimes: None, share: Share::new() };
+        let counters =
+            Counters { site: get(site), tally, lifetimes: None, estimates: None, share: Share::new() };
         self.put((site + 1, Some(counters)))
     }
 
@@ -265,7 +270,7 @@ pub struct Heap<'a> {
 }
 
 impl Counters {
-    /// Counts an allocation.
+    /// Counts an allocation, of as many bytes as it stands for.
     #[inline(always)]
     pub fn allocated(&mut self, heap: Option<Heap<'_>>, size: u64, ticks: u64) {
         let (site, tally) = (self.site, self.tally);
@@ -296,7 +301,7 @@ impl Counters {
         self.tally.flushed_bytes.store(flushed.wrapping_add(size as i64), Relaxed);
     }
 
-    /// Counts a free, after `lifetime` birth units. It makes no new peak.
+    /// Counts a free, of as many bytes as it stands for, after `lifetime` birth units. It makes no new peak.
     #[inline(always)]
     pub fn freed(&mut self, heap: Option<Heap<'_>>, size: u64, lifetime: u64) {
         let (site, tally) = (self.site, self.tally);
@@ -313,6 +318,17 @@ impl Counters {
             let bucket: &AtomicU32 = &lifetimes.buckets[lifetime_bucket(lifetime)];
             bucket.store(bucket.load(Relaxed).saturating_add(1), Relaxed);
         }
+    }
+
+    /// What sampled blocks stand for.
+    pub fn estimates(&mut self) -> Option<&'static Estimates> {
+        if self.estimates.is_none() {
+            let index = ESTIMATES.allocate()?;
+            self.tally.estimates.store(index as u32 + 1, Release);
+            // SAFETY: just handed out.
+            self.estimates = Some(unsafe { &*ESTIMATES.at(index).cast() });
+        }
+        self.estimates
     }
 
     #[cold]

@@ -19,7 +19,7 @@ use crate::record::lose;
 use crate::{fork, runtime};
 use core::sync::atomic::{AtomicPtr, Ordering::*, compiler_fence};
 use state::Phase;
-use variable::variable;
+pub use variable::variable;
 
 /// Deepest nesting of signal handlers in libleak's own code whose events are recorded.
 const MAX_NESTING: usize = 4;
@@ -56,13 +56,13 @@ pub fn enter(sp: usize) -> Option<Entered> {
     if !fork::is_recording() && !begin() {
         return None;
     }
-    let place = variable();
+    let local = variable();
     // SAFETY: the calling thread's own variable.
-    let mut state = unsafe { *place };
+    let mut state = unsafe { (*local).state };
     if state.is_null() {
         state = roster::attach(sp)?;
         // SAFETY: as above.
-        unsafe { *place = state };
+        unsafe { (*local).state = state };
     }
     // SAFETY: states live for good. Only the fields touched before `guard` is set are shared with an interrupted hook
     // of this thread, and those are atomics.

@@ -1,7 +1,7 @@
 //! All states and the threads they belong to: giving a thread its state, noticing that it is gone, names.
 
 use super::state::{NESTED, State};
-use super::variable::{thread_pointer, variable};
+use super::variable::{Local, thread_pointer, variable};
 use crate::capture::bounds::Stack;
 use crate::file::{self, Writer};
 use crate::record::{lose, sites};
@@ -176,7 +176,7 @@ pub fn reset() {
     STATES.store(core::ptr::null_mut(), Relaxed);
     sites::end_sharing();
     // SAFETY: the calling thread's own variable.
-    unsafe { *variable() = core::ptr::null_mut() };
+    unsafe { *variable() = Local { state: core::ptr::null_mut(), countdown: 0 } };
 }
 
 /// In a forked child: it has `blocks` from its parent.

@@ -6,6 +6,7 @@ use crate::capture::cfi::{self, Context};
 use crate::capture::memo::{Entry, Memo, Word};
 use crate::capture::paths::Paths;
 use crate::capture::walk::Walker;
+use crate::record::sampling::{self, Source};
 use crate::record::{RECENT_SITES, live, modules, ring, sites, stacks};
 use crate::{arena, clock, options};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
@@ -55,6 +56,8 @@ pub struct State {
     pub fresh: live::Fresh,
     /// The thread's share of the heap's level.
     pub heap: sites::Share,
+    /// Where its samples come from.
+    source: Source,
     /// The event ring's chunk.
     pub cursor: ring::Cursor,
     /// Readable stack.
@@ -109,6 +112,7 @@ impl State {
             (&raw mut (*state).counters).write(sites::CounterMap::new());
             (&raw mut (*state).fresh).write(live::Fresh::new());
             (&raw mut (*state).heap).write(sites::Share::new());
+            (&raw mut (*state).source).write(sampling::source(slot_index));
             (&raw mut (*state).cursor).write(ring::Cursor::new());
             (&raw mut (*state).stack).write(stack);
             (&raw mut (*state).ticks).write(clock::now());
@@ -120,6 +124,15 @@ impl State {
             (&raw mut (*state).next_state).write(core::ptr::null_mut());
         }
         Some(state)
+    }
+
+    /// Whether an allocation of `size` bytes, which the thread's count does not pass, is to be recorded.
+    #[inline]
+    pub fn is_due(&mut self, size: usize) -> bool {
+        match sampling::mean() {
+            0 => true,
+            mean => sampling::is_due(&mut self.source, mean, size),
+        }
     }
 
     /// Says what is about to be done, in case the process is killed before it is recorded.

@@ -2,23 +2,33 @@
 
 use super::state::State;
 
-// The only thread-local variable: a pointer, in the static TLS block (initial-exec), because any other kind may allocate at
-// its first use.
+/// What a thread has of its own.
+#[repr(C)]
+pub struct Local {
+    /// Its state, or null.
+    pub state: *mut State,
+    /// Bytes until its next sample; 0 where that is not known, or every allocation is recorded. [`crate::entry`] reads and writes it
+    /// in assembly.
+    pub countdown: u64,
+}
+
+// The only thread-local variable, in the static TLS block (initial-exec), because any other kind may allocate at its first
+// use. A `Local`.
 core::arch::global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
     ".balign 8",
     ".globl libleak_thread",
     ".hidden libleak_thread",
     ".type libleak_thread, @object",
-    ".size libleak_thread, 8",
-    "libleak_thread: .zero 8",
+    ".size libleak_thread, 16",
+    "libleak_thread: .zero 16",
     ".popsection",
 );
 
 /// Address of the calling thread's variable.
 #[inline(always)]
-pub fn variable() -> *mut *mut State {
-    let address: *mut *mut State;
+pub fn variable() -> *mut Local {
+    let address: *mut Local;
     // SAFETY: computes the address; the offset is a link-time constant of the module.
     #[cfg(target_arch = "x86_64")]
     unsafe {
