@@ -1,5 +1,6 @@
 //! Ticks: the time-stamp counter where it is steady, `CLOCK_MONOTONIC` elsewhere.
 
+use crate::arch::{counter, counter_is_steady};
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use libleak_format::clock::Clock;
@@ -27,7 +28,7 @@ pub fn birth_units(ticks: u64) -> u64 {
 
 /// Starts the clock of a trace. Returns whether the counter is the machine's own.
 pub fn start(clock: &Clock) -> bool {
-    let steady = counter_is_steady();
+    let steady = counter_is_steady() && !cfg!(feature = "fallbacks");
     COUNTER_IS_STEADY.store(steady, Relaxed);
     BASE.store(if steady { counter() } else { sys::clock_ns(libc::CLOCK_MONOTONIC) }, Relaxed);
     clock.base.store(BASE.load(Relaxed), Relaxed);
@@ -75,32 +76,4 @@ pub fn anchor_if_due(clock: &Clock, ticks: u64) {
     if ticks >= due && DUE.compare_exchange(due, next, Relaxed, Relaxed).is_ok() {
         anchor(clock);
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-fn counter() -> u64 {
-    // SAFETY: every x86-64 processor has it, and no program that runs under Linux is denied it by default.
-    unsafe { core::arch::x86_64::_rdtsc() }
-}
-
-/// Whether the TSC ticks at one rate in all power states (Intel SDM vol. 3, 18.17.1: CPUID 80000007H, EDX bit 8).
-#[cfg(target_arch = "x86_64")]
-fn counter_is_steady() -> bool {
-    use core::arch::x86_64::__cpuid;
-    __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & 1 << 8 != 0
-}
-
-#[cfg(target_arch = "aarch64")]
-#[inline]
-fn counter() -> u64 {
-    let count;
-    // SAFETY: the virtual counter is readable from user space under Linux.
-    unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) count, options(nomem, nostack)) };
-    count
-}
-
-#[cfg(target_arch = "aarch64")]
-fn counter_is_steady() -> bool {
-    true
 }

@@ -91,7 +91,7 @@ impl NewFile {
         let (device, inode) = (stat.st_dev, stat.st_ino);
         let file = NewFile { mapping, reserved, length, device, inode };
         sys::allow_access(mapping, HEADER_SIZE as usize)?;
-        if let Err(error) = sys::advise(mapping, HEADER_SIZE as usize, MADV_POPULATE_WRITE) {
+        if let Err(error) = populate(mapping, HEADER_SIZE) {
             if error != libc::EINVAL {
                 return Err(error);
             }
@@ -124,7 +124,7 @@ impl NewFile {
         // SAFETY: inside the mapping, as just checked.
         let address = unsafe { self.mapping.add(offset as usize) };
         sys::allow_access(address, length as usize)?;
-        match sys::advise(address, length as usize, MADV_POPULATE_WRITE) {
+        match populate(address, length) {
             Err(error) if error == libc::EINVAL => fd.allocate(offset, length),
             result => result,
         }
@@ -199,12 +199,20 @@ fn reopen() -> Option<Fd> {
 fn secure(offset: u64, length: u64) -> bool {
     // SAFETY: granted, so inside the reservation.
     let address = unsafe { BASE.load(Relaxed).add(offset as usize) };
-    match sys::advise(address, length as usize, MADV_POPULATE_WRITE) {
+    match populate(address, length) {
         Ok(()) => true,
         // An older kernel: allocate the blocks by way of a descriptor instead.
         Err(error) if error == libc::EINVAL => reopen().is_some_and(|fd| fd.allocate(offset, length).is_ok()),
         Err(_) => false,
     }
+}
+
+/// Makes pages of the mapped file resident and writable, or says why they cannot be; `EINVAL` from kernels that cannot do it.
+fn populate(address: *mut u8, length: u64) -> Result<(), i32> {
+    if cfg!(feature = "fallbacks") {
+        return Err(libc::EINVAL);
+    }
+    sys::advise(address, length as usize, MADV_POPULATE_WRITE)
 }
 
 /// Grants `length` bytes (whole pages) and makes them accessible, without securing them. `GROWING` must be held.

@@ -26,6 +26,7 @@
 // A test program keeps its own malloc: what the hooks need is unused there.
 #![cfg_attr(test, allow(dead_code))]
 
+mod arch;
 mod arena;
 mod capture;
 mod clock;
@@ -46,41 +47,9 @@ mod single;
 mod sys;
 mod thread;
 
-// The precompiled core library names a personality routine for unwinding. Frames of libleak have nothing to clean up: the
-// answer is always "go on" (`_URC_CONTINUE_UNWIND`, Itanium C++ ABI: Exception Handling, section 1.2). Hidden, so that it never
-// stands in for that of a Rust program.
-#[cfg(all(not(test), target_arch = "x86_64"))]
-core::arch::global_asm!(
-    ".pushsection .text",
-    ".globl rust_eh_personality",
-    ".hidden rust_eh_personality",
-    ".type rust_eh_personality, @function",
-    "rust_eh_personality: mov eax, 8",
-    "ret",
-    ".popsection",
-);
-#[cfg(all(not(test), target_arch = "aarch64"))]
-core::arch::global_asm!(
-    ".pushsection .text",
-    ".globl rust_eh_personality",
-    ".hidden rust_eh_personality",
-    "rust_eh_personality: mov w0, 8",
-    "ret",
-    ".popsection",
-);
-
 /// No path leads here that is known of; if one does, the process ends with SIGILL, as from `abort`.
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: an illegal instruction.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        core::arch::asm!("ud2", options(noreturn));
-    }
-    // SAFETY: as above.
-    #[cfg(target_arch = "aarch64")]
-    unsafe {
-        core::arch::asm!("udf 0", options(noreturn));
-    }
+    arch::trap()
 }

@@ -3,7 +3,7 @@
 //! glibc 2.32 and later keep a variable that is not 0 while the calling thread is the only one (`<sys/single_threaded.h>`):
 //! `pthread_create` clears it before the new thread exists. glibc's own malloc takes the same shortcut.
 
-use crate::elf;
+use crate::{arch, elf};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering, Ordering::*};
 
 /// Stands in for the variable where libc has none.
@@ -14,7 +14,7 @@ static VARIABLE: AtomicPtr<AtomicU8> = AtomicPtr::new((&raw const UNKNOWN).cast_
 pub fn set_up() {
     // From the executable on: if it uses the variable itself, the linker may have moved it there.
     let found = elf::images().find_map(|image| image.variable(c"__libc_single_threaded"));
-    if let Some(address) = found {
+    if let Some(address) = found.filter(|_| !cfg!(feature = "fallbacks")) {
         VARIABLE.store(address as *mut AtomicU8, Relaxed);
     }
 }
@@ -36,20 +36,8 @@ pub fn compare_exchange(
     success: Ordering,
     failure: Ordering,
 ) -> bool {
-    #[cfg(target_arch = "x86_64")]
     if is_single_threaded() {
-        let found: u64;
-        // SAFETY: reads and writes a word that is ours, aligned; nobody else touches it meanwhile.
-        unsafe {
-            core::arch::asm!(
-                "cmpxchg qword ptr [{word}], {new}",
-                word = in(reg) word.as_ptr(),
-                new = in(reg) new,
-                inout("rax") current => found,
-                options(nostack),
-            );
-        }
-        return found == current;
+        return arch::compare_exchange_alone(word, current, new);
     }
     word.compare_exchange(current, new, success, failure).is_ok()
 }

@@ -1,8 +1,9 @@
 //! Call frame information: from an address to the rule for stepping over its frame, decoded by gimli on fixed storage.
 
 use super::find_object;
-use super::registers::{FP, RA, Registers, SAVED, SP};
+use super::registers::Registers;
 use super::rules::{Fp, Kind, Rule};
+use crate::arch::{FP, RA, SAVED, SP};
 use crate::record::modules::{self, Image};
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, EhFrameHdr, Encoding, EndianSlice, EvaluationResult, EvaluationStorage,

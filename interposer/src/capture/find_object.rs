@@ -22,7 +22,7 @@ static FUNCTION: AtomicUsize = AtomicUsize::new(0);
 
 /// Looks for `_dl_find_object`. False if this libc has none.
 pub fn set_up() -> bool {
-    let function = next::find(c"_dl_find_object").unwrap_or(0);
+    let function = next::find(c"_dl_find_object").filter(|_| !cfg!(feature = "fallbacks")).unwrap_or(0);
     FUNCTION.store(function, Relaxed);
     function != 0
 }

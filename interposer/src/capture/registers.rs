@@ -1,4 +1,6 @@
-//! The registers a walk starts from, on each architecture.
+//! The registers a walk starts from.
+
+use crate::arch::{FP, RA, SAVED, SP};
 
 /// Where a hook was called: what the hook's caller goes on with when it returns.
 #[derive(Clone, Copy)]
@@ -27,86 +29,7 @@ pub struct Registers {
     pub lr: usize,
 }
 
-/// DWARF numbers of the callee-saved registers besides the frame pointer (System V psABI x86-64, figure 3.36).
-#[cfg(target_arch = "x86_64")]
-pub const SAVED: [u16; 5] = [3, 12, 13, 14, 15];
-/// DWARF number of the stack pointer.
-#[cfg(target_arch = "x86_64")]
-pub const SP: u16 = 7;
-/// DWARF number of the frame pointer.
-#[cfg(target_arch = "x86_64")]
-pub const FP: u16 = 6;
-/// DWARF number of the return address column.
-#[cfg(target_arch = "x86_64")]
-pub const RA: u16 = 16;
-
-/// x19 to x28 (DWARF for the Arm 64-bit Architecture, table 3).
-#[cfg(target_arch = "aarch64")]
-pub const SAVED: [u16; 10] = [19, 20, 21, 22, 23, 24, 25, 26, 27, 28];
-/// DWARF number of the stack pointer.
-#[cfg(target_arch = "aarch64")]
-pub const SP: u16 = 31;
-/// DWARF number of the frame pointer.
-#[cfg(target_arch = "aarch64")]
-pub const FP: u16 = 29;
-/// DWARF number of the return address: the link register.
-#[cfg(target_arch = "aarch64")]
-pub const RA: u16 = 30;
-
 impl Registers {
-    /// The registers at this very place. Inlined, so that they are those of the caller's frame.
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    pub fn here() -> Registers {
-        let mut registers = Registers::default();
-        // SAFETY: stores to the local above; reads registers only.
-        unsafe {
-            core::arch::asm!(
-                "lea {scratch}, [rip + 2f]",
-                "2:",
-                "mov [{to}], {scratch}",
-                "mov [{to} + 8], rsp",
-                "mov [{to} + 16], rbp",
-                "mov [{to} + 24], rbx",
-                "mov [{to} + 32], r12",
-                "mov [{to} + 40], r13",
-                "mov [{to} + 48], r14",
-                "mov [{to} + 56], r15",
-                to = in(reg) &raw mut registers,
-                scratch = out(reg) _,
-                options(nostack, preserves_flags),
-            );
-        }
-        registers
-    }
-
-    /// The registers at this very place. Untested: no such machine at hand.
-    #[cfg(target_arch = "aarch64")]
-    #[inline(always)]
-    pub fn here() -> Registers {
-        let mut registers = Registers::default();
-        // SAFETY: stores to the local above; reads registers only.
-        unsafe {
-            core::arch::asm!(
-                "adr {scratch}, 2f",
-                "2:",
-                "str {scratch}, [{to}]",
-                "mov {scratch}, sp",
-                "stp {scratch}, x29, [{to}, 8]",
-                "stp x19, x20, [{to}, 24]",
-                "stp x21, x22, [{to}, 40]",
-                "stp x23, x24, [{to}, 56]",
-                "stp x25, x26, [{to}, 72]",
-                "stp x27, x28, [{to}, 88]",
-                "str x30, [{to}, 104]",
-                to = in(reg) &raw mut registers,
-                scratch = out(reg) _,
-                options(nostack, preserves_flags),
-            );
-        }
-        registers
-    }
-
     /// The value of a register by its DWARF number; `None` for one that is not kept.
     pub fn get(&self, register: u16) -> Option<usize> {
         match register {

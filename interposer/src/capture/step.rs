@@ -1,7 +1,9 @@
 //! One step of a walk: from a frame to its caller, by a rule.
 
 use super::bounds::Memory;
+use super::find_object;
 use super::rules::{Fp, Kind, Rule};
+use crate::arch::signal_frame;
 
 /// How a walk ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,15 +27,6 @@ pub struct Position {
     pub fp: usize,
     /// Whether pc was interrupted rather than calling.
     pub exact: bool,
-}
-
-/// Offsets into the `ucontext_t` that the kernel leaves at sp for a handler's return code (linux/arch/x86/include/uapi/asm/
-/// ucontext.h and sigcontext.h).
-#[cfg(target_arch = "x86_64")]
-mod context {
-    pub const FP: usize = 120;
-    pub const SP: usize = 160;
-    pub const PC: usize = 168;
 }
 
 /// The frame that `rule` leads to.
@@ -105,17 +98,6 @@ fn any(rule: Rule, from: Position, memory: &mut Memory) -> Result<Position, End>
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-fn signal_frame(sp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
-    let mut at = |offset: usize| memory.read(sp.wrapping_add(offset));
-    Some([at(context::PC)?, at(context::SP)?, at(context::FP)?])
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn signal_frame(_: usize, _: &mut Memory) -> Option<[usize; 3]> {
-    None // Other architectures take the full walk through signal frames.
-}
-
 /// The caller by the frame pointer, for code without call frame information: pc, sp and frame pointer, if they hold up. A
 /// frame pointer of 0 marks the first frame (System V psABI x86-64, section 3.4.1): its caller has pc 0.
 pub fn guess(sp: usize, fp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
@@ -126,6 +108,8 @@ pub fn guess(sp: usize, fp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
         return None;
     }
     let (next_fp, pc) = (memory.read(fp)?, memory.read(fp.wrapping_add(8))?);
-    // The chain must lead outwards, or end.
-    (next_fp > fp || next_fp == 0 || pc == 0).then_some([pc, fp.wrapping_add(16), next_fp])
+    // The chain must lead outwards, or end, or come to code whose own information takes over: what called generated code keeps
+    // other things in the register.
+    let holds_up = next_fp > fp || next_fp == 0 || pc == 0 || find_object::find(pc.wrapping_sub(1)).is_some();
+    holds_up.then_some([pc, fp.wrapping_add(16), next_fp])
 }

@@ -8,6 +8,7 @@ use super::paths::Paths;
 use super::registers::{Caller, Registers};
 use super::rules::{Cache, Kind, Rule};
 use super::step::{End, Position, guess, next};
+use crate::arch;
 use crate::record::modules;
 
 /// Rules that were needed before, by all threads.
@@ -203,7 +204,7 @@ impl Walker {
     #[cold]
     #[inline(never)]
     fn full(&mut self, start: &Caller, memory: &mut Memory, context: &mut Context) -> Walked {
-        let (mut registers, mut exact) = (Registers::here(), true);
+        let (mut registers, mut exact) = (arch::registers(), true);
         let mut below = Memory::of_callees(registers.sp, start.sp);
         while registers.sp < start.sp {
             let step = cfi::step(context, &mut registers, exact, |address| below.read(address));

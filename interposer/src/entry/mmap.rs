@@ -1,5 +1,6 @@
 //! mmap and its family: anonymous memory that the program maps itself.
 
+use crate::arch;
 use crate::capture::registers::{Caller, Registers};
 use crate::capture::walk;
 use crate::entry::malloc::real;
@@ -27,7 +28,7 @@ pub extern "C" fn mmap(
     fd: c_int,
     offset: i64,
 ) -> Pointer {
-    let registers = Registers::here();
+    let registers = arch::registers();
     map(&registers, length, flags, || {
         real!(MMAP: fn(Pointer, usize, c_int, c_int, c_int, i64) -> Pointer,
             (at, length, access, flags, fd, offset), libc::MAP_FAILED)
@@ -44,7 +45,7 @@ pub extern "C" fn mmap64(
     fd: c_int,
     offset: i64,
 ) -> Pointer {
-    let registers = Registers::here();
+    let registers = arch::registers();
     map(&registers, length, flags, || {
         real!(MMAP64: fn(Pointer, usize, c_int, c_int, c_int, i64) -> Pointer,
             (at, length, access, flags, fd, offset), libc::MAP_FAILED)
@@ -68,7 +69,7 @@ fn map(registers: &Registers, length: usize, flags: c_int, call: impl FnOnce() -
 /// `munmap(2)`
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn munmap(start: Pointer, length: usize) -> c_int {
-    let registers = Registers::here();
+    let registers = arch::registers();
     let call = || real!(MUNMAP: fn(Pointer, usize) -> c_int, (start, length), -1);
     let Some((mut state, _)) = enter(&registers) else { return call() };
     // The kernel refuses only what is no range of pages; anything else it unmaps, mapped or not.
@@ -87,7 +88,7 @@ pub extern "C" fn mremap(
     flags: c_int,
     to: Pointer,
 ) -> Pointer {
-    let registers = Registers::here();
+    let registers = arch::registers();
     let call = || {
         real!(MREMAP: fn(Pointer, usize, usize, c_int, Pointer) -> Pointer,
             (old, old_length, length, flags, to), libc::MAP_FAILED)

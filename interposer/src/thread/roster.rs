@@ -1,7 +1,8 @@
 //! All states and the threads they belong to: giving a thread its state, noticing that it is gone, names.
 
 use super::state::{NESTED, State};
-use super::variable::{Local, thread_pointer, variable};
+use super::variable::{Local, variable};
+use crate::arch::thread_pointer;
 use crate::capture::bounds::Stack;
 use crate::file::{self, Writer};
 use crate::record::{lose, sites};

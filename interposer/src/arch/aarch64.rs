@@ -1,0 +1,110 @@
+//! AArch64. Untested: written beside [`super`]'s other file and checked against the documents named, no such machine was at hand.
+
+use crate::capture::bounds::Memory;
+use crate::capture::registers::Registers;
+use core::sync::atomic::{AtomicU64, Ordering::*};
+
+/// DWARF numbers of the callee-saved registers besides the frame pointer: x19 to x28 (DWARF for the Arm 64-bit Architecture, table 3).
+pub const SAVED: [u16; 10] = [19, 20, 21, 22, 23, 24, 25, 26, 27, 28];
+/// DWARF number of the stack pointer.
+pub const SP: u16 = 31;
+/// DWARF number of the frame pointer.
+pub const FP: u16 = 29;
+/// DWARF number of the return address: the link register.
+pub const RA: u16 = 30;
+
+/// The registers at this very place. Inlined, so that they are those of the caller's frame.
+#[inline(always)]
+pub fn registers() -> Registers {
+    let mut registers = Registers::default();
+    // SAFETY: stores to the local above; reads registers only.
+    unsafe {
+        core::arch::asm!(
+            "adr {scratch}, 2f",
+            "2:",
+            "str {scratch}, [{to}]",
+            "mov {scratch}, sp",
+            "stp {scratch}, x29, [{to}, 8]",
+            "stp x19, x20, [{to}, 24]",
+            "stp x21, x22, [{to}, 40]",
+            "stp x23, x24, [{to}, 56]",
+            "stp x25, x26, [{to}, 72]",
+            "stp x27, x28, [{to}, 88]",
+            "str x30, [{to}, 104]",
+            to = in(reg) &raw mut registers,
+            scratch = out(reg) _,
+            options(nostack, preserves_flags),
+        );
+    }
+    registers
+}
+
+/// Signal frames take the full walk, by the call frame information of the vdso.
+pub fn signal_frame(_: usize, _: &mut Memory) -> Option<[usize; 3]> {
+    None
+}
+
+/// Address of the calling thread's variable `libleak_thread`.
+#[inline(always)]
+pub fn thread_variable() -> usize {
+    let address;
+    // SAFETY: computes the address; the offset is a link-time constant of the module.
+    unsafe {
+        core::arch::asm!(
+            "mrs {0}, tpidr_el0",
+            "adrp {1}, :gottprel:libleak_thread",
+            "ldr {1}, [{1}, :gottprel_lo12:libleak_thread]",
+            "add {0}, {0}, {1}",
+            out(reg) address,
+            out(reg) _,
+            options(pure, readonly, nostack),
+        );
+    }
+    address
+}
+
+/// The thread pointer: glibc puts a thread's control block at the top of its stack.
+pub fn thread_pointer() -> usize {
+    let pointer;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mrs {0}, tpidr_el0", out(reg) pointer, options(pure, readonly, nostack)) };
+    pointer
+}
+
+/// The virtual counter.
+#[inline]
+pub fn counter() -> u64 {
+    let count;
+    // SAFETY: readable from user space under Linux.
+    unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) count, options(nomem, nostack)) };
+    count
+}
+
+/// Whether the counter ticks at one rate in all power states: the architecture says so.
+pub fn counter_is_steady() -> bool {
+    true
+}
+
+/// Puts `new` into a word if it holds `current`; whether it did.
+#[inline(always)]
+pub fn compare_exchange_alone(word: &AtomicU64, current: u64, new: u64) -> bool {
+    word.compare_exchange(current, new, AcqRel, Relaxed).is_ok()
+}
+
+// See the other file.
+#[cfg(not(test))]
+core::arch::global_asm!(
+    ".pushsection .text",
+    ".globl rust_eh_personality",
+    ".hidden rust_eh_personality",
+    "rust_eh_personality: mov w0, 8",
+    "ret",
+    ".popsection",
+);
+
+/// Ends the process with SIGILL.
+#[cfg(not(test))]
+pub fn trap() -> ! {
+    // SAFETY: an illegal instruction.
+    unsafe { core::arch::asm!("udf 0", options(noreturn)) }
+}

@@ -1,0 +1,131 @@
+//! x86-64.
+
+use crate::capture::bounds::Memory;
+use crate::capture::registers::Registers;
+use core::sync::atomic::AtomicU64;
+
+/// DWARF numbers of the callee-saved registers besides the frame pointer (System V psABI x86-64, figure 3.36).
+pub const SAVED: [u16; 5] = [3, 12, 13, 14, 15];
+/// DWARF number of the stack pointer.
+pub const SP: u16 = 7;
+/// DWARF number of the frame pointer.
+pub const FP: u16 = 6;
+/// DWARF number of the return address column.
+pub const RA: u16 = 16;
+
+/// The registers at this very place. Inlined, so that they are those of the caller's frame.
+#[inline(always)]
+pub fn registers() -> Registers {
+    let mut registers = Registers::default();
+    // SAFETY: stores to the local above; reads registers only.
+    unsafe {
+        core::arch::asm!(
+            "lea {scratch}, [rip + 2f]",
+            "2:",
+            "mov [{to}], {scratch}",
+            "mov [{to} + 8], rsp",
+            "mov [{to} + 16], rbp",
+            "mov [{to} + 24], rbx",
+            "mov [{to} + 32], r12",
+            "mov [{to} + 40], r13",
+            "mov [{to} + 48], r14",
+            "mov [{to} + 56], r15",
+            to = in(reg) &raw mut registers,
+            scratch = out(reg) _,
+            options(nostack, preserves_flags),
+        );
+    }
+    registers
+}
+
+/// Offsets into the `ucontext_t` that the kernel leaves at sp for a handler's return code (linux/arch/x86/include/uapi/asm/
+/// ucontext.h and sigcontext.h).
+mod context {
+    pub const FP: usize = 120;
+    pub const SP: usize = 160;
+    pub const PC: usize = 168;
+}
+
+/// pc, sp and frame pointer of what a signal handler interrupted, whose return code has its frame at `sp`.
+pub fn signal_frame(sp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
+    let mut at = |offset: usize| memory.read(sp.wrapping_add(offset));
+    Some([at(context::PC)?, at(context::SP)?, at(context::FP)?])
+}
+
+/// Address of the calling thread's variable `libleak_thread`.
+#[inline(always)]
+pub fn thread_variable() -> usize {
+    let address;
+    // SAFETY: computes the address; the offset is a link-time constant of the module.
+    unsafe {
+        core::arch::asm!(
+            "mov {0}, qword ptr [rip + libleak_thread@GOTTPOFF]",
+            "add {0}, qword ptr fs:[0]",
+            out(reg) address,
+            options(pure, readonly, nostack),
+        );
+    }
+    address
+}
+
+/// The thread pointer: glibc puts a thread's control block at the top of its stack.
+pub fn thread_pointer() -> usize {
+    let pointer;
+    // SAFETY: reads the word that the ABI puts there.
+    unsafe {
+        core::arch::asm!("mov {0}, qword ptr fs:[0]", out(reg) pointer, options(pure, readonly, nostack))
+    };
+    pointer
+}
+
+/// The time-stamp counter.
+#[inline]
+pub fn counter() -> u64 {
+    // SAFETY: every x86-64 processor has it, and no program that runs under Linux is denied it by default.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// Whether the counter ticks at one rate in all power states (Intel SDM vol. 3, 18.17.1: CPUID 80000007H, EDX bit 8).
+pub fn counter_is_steady() -> bool {
+    use core::arch::x86_64::__cpuid;
+    __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & 1 << 8 != 0
+}
+
+/// Puts `new` into a word if it holds `current`; whether it did. In one instruction, which a signal handler comes before or
+/// after, but which other threads may come in the middle of.
+#[inline(always)]
+pub fn compare_exchange_alone(word: &AtomicU64, current: u64, new: u64) -> bool {
+    let found: u64;
+    // SAFETY: reads and writes a word that is ours, aligned.
+    unsafe {
+        core::arch::asm!(
+            "cmpxchg qword ptr [{word}], {new}",
+            word = in(reg) word.as_ptr(),
+            new = in(reg) new,
+            inout("rax") current => found,
+            options(nostack),
+        );
+    }
+    found == current
+}
+
+// The precompiled core library names a personality routine for unwinding. Frames of libleak have nothing to clean up: the
+// answer is always "go on" (`_URC_CONTINUE_UNWIND`, Itanium C++ ABI: Exception Handling, section 1.2). Hidden, so that it never
+// stands in for that of a Rust program.
+#[cfg(not(test))]
+core::arch::global_asm!(
+    ".pushsection .text",
+    ".globl rust_eh_personality",
+    ".hidden rust_eh_personality",
+    ".type rust_eh_personality, @function",
+    "rust_eh_personality: mov eax, 8",
+    "ret",
+    ".popsection",
+);
+
+/// Ends the process with SIGILL.
+#[cfg(not(test))]
+pub fn trap() -> ! {
+    // SAFETY: an illegal instruction.
+    unsafe { core::arch::asm!("ud2", options(noreturn)) }
+}
