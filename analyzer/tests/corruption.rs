@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use support::builder::sample;
+use support::sampled::sampled;
 
 /// Bytes that one analysis of the sample may have in use at most. Several run at a time.
 const MEMORY: usize = 64 << 20;
@@ -62,6 +63,11 @@ fn analyse(bytes: &[u8]) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// The positions of all bytes that say something.
+fn filled(bytes: &[u8]) -> Vec<usize> {
+    (0..bytes.len()).filter(|position| bytes[*position] != 0).collect()
+}
+
 fn with_bounded_memory(work: impl FnOnce()) {
     work();
     let peak = PEAK.load(Relaxed);
@@ -71,10 +77,16 @@ fn with_bounded_memory(work: impl FnOnce()) {
 #[test]
 fn every_byte_may_be_wrong() {
     let sound = sample();
-    analyse(&sound).expect("the sample itself is sound");
+    every_one_wrong(&sound, (0..sound.len()).collect());
+    let sound = sampled();
+    every_one_wrong(&sound, filled(&sound));
+}
+
+fn every_one_wrong(sound: &[u8], positions: Vec<usize>) {
+    analyse(sound).expect("the trace itself is sound");
     with_bounded_memory(|| {
-        (0..sound.len()).into_par_iter().for_each_init(
-            || sound.clone(),
+        positions.into_par_iter().for_each_init(
+            || sound.to_vec(),
             |bytes, position| {
                 let right = bytes[position];
                 let mut wrong = vec![0, 0xff, right ^ 1, right ^ 0x80];
@@ -155,14 +167,26 @@ proptest! {
 
     #[test]
     fn random_damage_is_survived(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..60)) {
-        let mut bytes = sample();
-        for (place, value) in changes {
-            let place = place.index(bytes.len());
-            bytes[place] = value;
+        for mut bytes in [sample(), sampled()] {
+            for (place, value) in &changes {
+                let place = place.index(bytes.len());
+                bytes[place] = *value;
+            }
+            // Keep it a trace, or nothing else is tested.
+            bytes[..16].copy_from_slice(&sample()[..16]);
+            bytes[24..32].fill(0);
+            prop_assert!(analyse(&bytes).is_ok());
         }
-        // Keep it a trace, or nothing else is tested.
-        bytes[..16].copy_from_slice(&sample()[..16]);
-        bytes[24..32].fill(0);
+    }
+
+    #[test]
+    fn random_words_where_something_stands_are_survived(words in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 1..20)) {
+        let mut bytes = sampled();
+        let filled = filled(&bytes[4096..]);
+        for (place, word) in words {
+            let place = 4096 + filled[place.index(filled.len())] / 8 * 8;
+            bytes[place..][..8].copy_from_slice(&word.to_ne_bytes());
+        }
         prop_assert!(analyse(&bytes).is_ok());
     }
 

@@ -14,7 +14,7 @@ use support::builder::{Builder, Counts, counts, sample, zeroed};
 use support::{json, report, text};
 
 fn payload(site: u32, size: u64) -> Payload {
-    Payload { site, size, thread: 0, birth: 10, inherited: false }
+    Payload { site, size, thread: 0, birth: 10, inherited: false, mapped: false }
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn text_begins_with_the_answer_and_fits_100_columns() {
 
 #[test]
 fn two_nodes_of_the_same_frames_are_one_stack() {
-    let mut builder = Builder::new(1);
+    let mut builder = Builder::new();
     let module = builder.module("/bin/x", 0x1000);
     for _ in 0..2 {
         let main = builder.node(0, module, 0x1100);
@@ -110,7 +110,7 @@ fn two_nodes_of_the_same_frames_are_one_stack() {
 
 #[test]
 fn tallies_of_all_threads_add_up() {
-    let mut builder = Builder::new(1);
+    let mut builder = Builder::new();
     let site = builder.site(0, Origin::Calloc);
     for thread in 0..5 {
         builder.tally(site, thread, counts(10, 32, 10), &[(thread as usize, 10)]);
@@ -126,7 +126,7 @@ fn tallies_of_all_threads_add_up() {
 
 #[test]
 fn inherited_blocks_are_never_the_child_s() {
-    let mut builder = Builder::new(1);
+    let mut builder = Builder::new();
     let site = builder.site(0, Origin::Malloc);
     builder.live(0x8000, Payload { inherited: true, ..payload(site, 100) });
     builder.live(0x9000, payload(site, 10));
@@ -142,7 +142,7 @@ fn inherited_blocks_are_never_the_child_s() {
 #[test]
 fn a_realloc_that_was_under_way_keeps_its_old_block() {
     for (is_back, live_blocks) in [(false, 1), (true, 1)] {
-        let mut builder = Builder::new(1);
+        let mut builder = Builder::new();
         let site = builder.site(0, Origin::Realloc);
         let old = payload(site, 100);
         let slot: Slot = zeroed();
@@ -168,7 +168,7 @@ fn a_realloc_that_was_under_way_keeps_its_old_block() {
 
 #[test]
 fn an_orderly_end_leaves_nothing_undecided() {
-    let mut builder = Builder::new(1);
+    let mut builder = Builder::new();
     let slot: Slot = zeroed();
     slot.operation.store(1, Relaxed);
     builder.slot(0, &slot);
@@ -177,7 +177,7 @@ fn an_orderly_end_leaves_nothing_undecided() {
 
 #[test]
 fn the_peak_is_at_least_what_is_live() {
-    let mut builder = Builder::new(1);
+    let mut builder = Builder::new();
     let site = builder.site(0, Origin::Malloc);
     builder.live(0x8000, payload(site, 1000));
     builder.header.peak_bytes.store(900, Relaxed);
@@ -189,7 +189,7 @@ fn the_peak_is_at_least_what_is_live() {
 
 #[test]
 fn what_threads_hold_back_is_added_to_the_counters() {
-    let mut builder = Builder::new(1);
+    let mut builder = Builder::new();
     builder.header.live_bytes.store(-10, Relaxed);
     let slot: Slot = zeroed();
     slot.heap_bytes.store(150, Relaxed);
@@ -201,7 +201,7 @@ fn what_threads_hold_back_is_added_to_the_counters() {
 
 #[test]
 fn the_trampoline_of_a_signal_handler_is_looked_up_where_it_begins() {
-    let mut builder = Builder::new(1);
+    let mut builder = Builder::new();
     let module = builder.module("/bin/x", 0x1000);
     let main = builder.node(0, module, 0x1100);
     let interrupted = builder.exact_node(main, module, 0x1200);
@@ -258,7 +258,7 @@ fn what_filters_leave_out_is_said() {
 #[test]
 fn a_fingerprint_does_not_depend_on_where_modules_lie() {
     let fingerprint = |start: u64| {
-        let mut builder = Builder::new(1);
+        let mut builder = Builder::new();
         let module = builder.module("/bin/x", start);
         let node = builder.node(0, module, start + 0x100);
         let site = builder.site(node, Origin::Malloc);
@@ -270,7 +270,7 @@ fn a_fingerprint_does_not_depend_on_where_modules_lie() {
 
 #[test]
 fn losses_are_explained_and_normal_things_are_not_called_losses() {
-    let builder = Builder::new(1);
+    let builder = Builder::new();
     builder.header.lost.dropped_events.store(3, Relaxed);
     builder.header.lost.unknown_frees.store(5, Relaxed);
     builder.header.lost.overwritten_events.store(1_000_000, Relaxed);
@@ -283,7 +283,7 @@ fn losses_are_explained_and_normal_things_are_not_called_losses() {
 
 #[test]
 fn names_in_a_trace_cannot_steer_the_terminal() {
-    let mut builder = Builder::new(1);
+    let mut builder = Builder::new();
     let module = builder.module("/bin/\x1b[31mred\n\u{9b}2J", 0x1000);
     let node = builder.node(0, module, 0x1100);
     let site = builder.site(node, Origin::Malloc);
@@ -294,17 +294,4 @@ fn names_in_a_trace_cannot_steer_the_terminal() {
     let shown = text(report(&builder.build(), &Selection::default()));
     assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
     assert!(shown.contains("\\x1b[31mred\\n\\x9b2J+0x100"), "{shown}");
-}
-
-#[test]
-fn a_sampled_trace_says_that_its_numbers_are_no_estimates() {
-    let builder = Builder::new(1);
-    builder.header.rate.store(1, Relaxed);
-    builder.header.rates[1].store(512 << 10, Relaxed);
-    let found = json(report(&builder.build(), &Selection::default()));
-    assert_eq!(
-        (&found["trace"]["mode"], &found["trace"]["sample_bytes"]),
-        (&json!("sampled"), &json!(512 << 10))
-    );
-    assert!(found["trace"]["warnings"][0].as_str().unwrap().contains("sampled"));
 }

@@ -34,6 +34,7 @@ pub struct Trace {
     pub started: f64,
     pub duration_s: f64,
     pub mode: String,
+    pub sample_bytes: Option<u64>,
     pub end: End,
     pub exit_status: Option<i32>,
     pub signal: Option<i32>,
@@ -90,6 +91,8 @@ pub struct Totals {
     pub live_bytes: u64,
     pub peak_bytes: u64,
     pub inherited_blocks: u64,
+    pub inherited_bytes: u64,
+    pub interval: Option<Interval>,
 }
 
 /// All blocks of one allocating stack.
@@ -104,9 +107,29 @@ pub struct Stack {
     pub allocated_bytes: u64,
     pub origin: String,
     pub inherited: bool,
+    pub interval: Option<Interval>,
     /// Ids of threads that allocated here.
     pub threads: Vec<u32>,
     pub frames: Vec<Frame>,
+}
+
+/// Where estimated numbers lie, with 95 % confidence.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Interval {
+    pub samples: u64,
+    pub live_bytes: Bounds,
+    pub live_blocks: Bounds,
+    pub allocations: Bounds,
+    pub allocated_bytes: Bounds,
+}
+
+/// The limits of an interval.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Bounds {
+    pub low: u64,
+    pub high: u64,
 }
 
 /// One frame, innermost first; inlined ones stand before the function they are part of.

@@ -1,6 +1,7 @@
 //! Groups sites into stacks: one group per stack, allocation function and whether a fork child inherited the blocks.
 
-use crate::trace::{LiveSummary, StackId, Trace};
+use super::usage::Usage;
+use crate::trace::{Estimate, LiveSummary, StackId, Trace};
 use libleak_format::{Origin, Resource};
 use std::collections::HashMap;
 
@@ -16,11 +17,11 @@ pub struct Group {
     /// Indexes into [`Trace::sites`].
     pub sites: Vec<usize>,
     /// Blocks given out; a realloc counts as a free and an allocation.
-    pub allocations: u64,
+    pub allocations: Estimate,
     /// Bytes asked for.
-    pub allocated_bytes: u64,
+    pub allocated_bytes: Estimate,
     /// Blocks freed.
-    pub frees: u64,
+    pub frees: Estimate,
     /// Highest number of live bytes; an upper bound where several sites were merged.
     pub peak_bytes: u64,
     /// The outstanding blocks.
@@ -33,12 +34,23 @@ impl Group {
         self.origin.map(Origin::resource) == Some(Resource::Mapping)
     }
 
+    /// All its counts.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            allocations: self.allocations,
+            frees: self.frees,
+            allocated_bytes: self.allocated_bytes,
+            live_blocks: self.live.blocks,
+            live_bytes: self.live.bytes,
+        }
+    }
+
     /// Takes the counts of another group in.
     pub fn merge(&mut self, other: Group) {
         self.sites.extend(other.sites);
-        self.allocations = self.allocations.saturating_add(other.allocations);
-        self.allocated_bytes = self.allocated_bytes.saturating_add(other.allocated_bytes);
-        self.frees = self.frees.saturating_add(other.frees);
+        self.allocations.add(&other.allocations);
+        self.allocated_bytes.add(&other.allocated_bytes);
+        self.frees.add(&other.frees);
         self.peak_bytes = self.peak_bytes.saturating_add(other.peak_bytes);
         self.live.merge(&other.live);
     }
@@ -57,7 +69,7 @@ pub fn outstanding(trace: &Trace) -> Vec<Group> {
     };
     for (index, site) in trace.sites.iter().enumerate() {
         let (stack, origin) = (site.stack, site.origin);
-        if site.allocations > 0 || site.live.blocks > 0 {
+        if site.allocations.value() > 0 || site.live.blocks.value() > 0 {
             add(Group {
                 stack,
                 origin,
@@ -66,20 +78,20 @@ pub fn outstanding(trace: &Trace) -> Vec<Group> {
                 allocations: site.allocations,
                 allocated_bytes: site.allocated_bytes,
                 frees: site.frees,
-                peak_bytes: site.peak_bytes.max(site.live.bytes),
+                peak_bytes: site.peak_bytes.max(site.live.bytes.value()),
                 live: site.live.clone(),
             });
         }
-        if site.inherited.blocks > 0 {
+        if site.inherited.blocks.value() > 0 {
             add(Group {
                 stack,
                 origin,
                 inherited: true,
                 sites: vec![index],
-                allocations: 0,
-                allocated_bytes: 0,
-                frees: 0,
-                peak_bytes: site.inherited.bytes,
+                allocations: Estimate::default(),
+                allocated_bytes: Estimate::default(),
+                frees: Estimate::default(),
+                peak_bytes: site.inherited.bytes.value(),
                 live: site.inherited.clone(),
             });
         }

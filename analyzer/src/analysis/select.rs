@@ -154,16 +154,16 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
 
 impl Selected {
     fn cut<'a>(&mut self, groups: impl Iterator<Item = &'a Group>) {
-        for group in groups.filter(|group| group.live.blocks > 0) {
+        for group in groups.filter(|group| group.live.blocks.value() > 0) {
             self.more += 1;
-            self.more_bytes = self.more_bytes.saturating_add(group.live.bytes);
+            self.more_bytes = self.more_bytes.saturating_add(group.live.bytes.value());
         }
     }
 
     fn leave_out<'a>(&mut self, groups: impl Iterator<Item = &'a Group>) {
-        for group in groups.filter(|group| group.live.blocks > 0) {
+        for group in groups.filter(|group| group.live.blocks.value() > 0) {
             self.filtered += 1;
-            self.filtered_bytes = self.filtered_bytes.saturating_add(group.live.bytes);
+            self.filtered_bytes = self.filtered_bytes.saturating_add(group.live.bytes.value());
         }
     }
 }
@@ -180,8 +180,8 @@ impl StackEntry {
 
 impl Filter {
     fn accepts_counts(&self, group: &Group) -> bool {
-        let live = &group.live;
-        (self.all || live.blocks > 0) && live.bytes >= self.min_bytes && live.blocks >= self.min_blocks
+        let (blocks, bytes) = (group.live.blocks.value(), group.live.bytes.value());
+        (self.all || blocks > 0) && bytes >= self.min_bytes && blocks >= self.min_blocks
     }
 
     fn needs_names(&self) -> bool {
@@ -223,15 +223,15 @@ fn sort(groups: &mut [Group], by: Sort) {
 /// What groups are sorted by, ascending: inherited blocks last, since they are not the process's own doing; ties go to more
 /// bytes, then more blocks, then to whichever came first.
 fn order(group: &Group, by: Sort) -> (bool, Reverse<u64>, Reverse<u64>, Reverse<u64>) {
-    let live = &group.live;
+    let (blocks, bytes) = (group.live.blocks.value(), group.live.bytes.value());
     let first = match by {
-        Sort::Bytes => live.bytes,
-        Sort::Blocks => live.blocks,
-        Sort::Allocations => group.allocations,
+        Sort::Bytes => bytes,
+        Sort::Blocks => blocks,
+        Sort::Allocations => group.allocations.value(),
         Sort::Peak => group.peak_bytes,
-        Sort::Age => live.births.map_or(0, |(oldest, _)| u64::MAX - oldest),
+        Sort::Age => group.live.births.map_or(0, |(oldest, _)| u64::MAX - oldest),
     };
-    (group.inherited, Reverse(first), Reverse(live.bytes), Reverse(live.blocks))
+    (group.inherited, Reverse(first), Reverse(bytes), Reverse(blocks))
 }
 
 /// What people see of a stack; stacks that are equal in it are shown as one.

@@ -1,23 +1,9 @@
 //! What a process did in all.
 
-use crate::trace::Trace;
+use super::interval::Interval;
+use super::usage::Usage;
+use crate::trace::{Estimate, Settings, Trace};
 use libleak_format::{Origin, Resource};
-use serde::Serialize;
-
-/// Counts of one resource.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Usage {
-    /// Blocks given out; a realloc counts as a free and an allocation.
-    pub allocations: u64,
-    /// Blocks freed.
-    pub frees: u64,
-    /// Bytes asked for.
-    pub allocated_bytes: u64,
-    /// Blocks outstanding.
-    pub live_blocks: u64,
-    /// Their bytes.
-    pub live_bytes: u64,
-}
 
 /// What a process did in all. Inherited blocks are counted apart: they are the parent's.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -27,15 +13,24 @@ pub struct Totals {
     /// Anonymous memory that the program mapped itself.
     pub mapped: Usage,
     /// Blocks that a fork child still has from its parent.
-    pub inherited_blocks: u64,
+    pub inherited_blocks: Estimate,
     /// Their bytes.
-    pub inherited_bytes: u64,
+    pub inherited_bytes: Estimate,
     /// Highest number of live heap bytes, at least what is live now.
     pub peak_bytes: u64,
     /// Upper bound of the error of `peak_bytes`, bytes.
     pub peak_error: u64,
     /// When that was, in seconds since the start.
     pub peak_at: Option<f64>,
+}
+
+impl Totals {
+    /// How sure the counts of the heap are, also where nothing was sampled; `None` if they are exact, or the mean distance
+    /// between samples is unknown.
+    pub fn interval(&self, settings: &Settings) -> Option<Interval> {
+        let mean = settings.sample_bytes.filter(|mean| *mean > 0)?;
+        Some(Interval::of(&self.heap, mean))
+    }
 }
 
 /// Adds up a trace.
@@ -46,20 +41,17 @@ pub fn totals(trace: &Trace) -> Totals {
             Some(Resource::Mapping) => &mut totals.mapped,
             Some(Resource::Heap) | None => &mut totals.heap,
         };
-        let sums = [
-            (&mut usage.allocations, site.allocations),
-            (&mut usage.frees, site.frees),
-            (&mut usage.allocated_bytes, site.allocated_bytes),
-            (&mut usage.live_blocks, site.live.blocks),
-            (&mut usage.live_bytes, site.live.bytes),
-            (&mut totals.inherited_blocks, site.inherited.blocks),
-            (&mut totals.inherited_bytes, site.inherited.bytes),
-        ];
-        for (sum, more) in sums {
-            *sum = sum.saturating_add(more);
-        }
+        usage.add(&Usage {
+            allocations: site.allocations,
+            frees: site.frees,
+            allocated_bytes: site.allocated_bytes,
+            live_blocks: site.live.blocks,
+            live_bytes: site.live.bytes,
+        });
+        totals.inherited_blocks.add(&site.inherited.blocks);
+        totals.inherited_bytes.add(&site.inherited.bytes);
     }
-    let live = totals.heap.live_bytes;
+    let live = totals.heap.live_bytes.value();
     totals.peak_error = trace.heap.peak_error;
     (totals.peak_bytes, totals.peak_at) = if trace.heap.peak_bytes >= live {
         (trace.heap.peak_bytes, trace.clock.seconds(trace.heap.peak_ticks))

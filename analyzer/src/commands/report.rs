@@ -55,8 +55,10 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     if let Some(format) = outputs.stream {
         to_stdout(|out| format.write(out, &reports, &layout))?;
     }
-    let found =
-        reports.iter().flat_map(|report| &report.selected.stacks).any(|stack| stack.group.live.blocks > 0);
+    let found = reports
+        .iter()
+        .flat_map(|report| &report.selected.stacks)
+        .any(|stack| stack.group.live.blocks.value() > 0);
     if status == 0 && options.view.asks_for_fingerprint() && found { Ok(1) } else { Ok(status) }
 }
 

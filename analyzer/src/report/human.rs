@@ -20,18 +20,34 @@ pub fn counted(number: u64, singular: &str) -> String {
 
 /// Bytes in powers of 1024 with three digits: `184 B`, `1.52 MiB`.
 pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (name, unit) = unit(bytes);
+    format!("{} {name}", in_units(bytes, unit))
+}
+
+/// From one size to another, in the unit that `bytes` are shown in: `1.31–1.76`.
+pub fn size_range(bytes: u64, low: u64, high: u64) -> String {
+    let (_, unit) = unit(bytes);
+    format!("{}–{}", in_units(low, unit), in_units(high, unit))
+}
+
+/// The unit that a size is shown in: its name and its bytes.
+fn unit(bytes: u64) -> (&'static str, f64) {
+    const NAMES: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1000 {
-        return format!("{bytes} B");
+        return ("B", 1.0);
     }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
+    let mut unit = 1024.0;
+    let mut name = 0;
     // Beyond 999.5 rounding would give four digits.
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
+    while bytes as f64 / unit >= 999.5 && name + 1 < NAMES.len() {
+        unit *= 1024.0;
+        name += 1;
     }
-    format!("{} {}", three_digits(value), UNITS[unit])
+    (NAMES[name], unit)
+}
+
+fn in_units(bytes: u64, unit: f64) -> String {
+    if unit == 1.0 { count(bytes) } else { three_digits(bytes as f64 / unit) }
 }
 
 /// Seconds in two units at most: `0.34 s`, `12 min 4 s`, `3 d 2 h`.
@@ -84,6 +100,13 @@ mod tests {
         let expected =
             ["0 B", "184 B", "999 B", "0.98 KiB", "1.00 KiB", "692 KiB", "1.00 MiB", "1.52 MiB", "16.0 EiB"];
         assert_eq!(sizes, expected);
+    }
+
+    #[test]
+    fn a_range_has_the_unit_of_what_it_is_about() {
+        assert_eq!(size_range(1_593_835, 1_373_634, 1_845_494), "1.31–1.76");
+        assert_eq!(size_range(500, 20, 1800), "20–1,800");
+        assert_eq!(size_range(1000 << 10, 800 << 10, 2 << 20), "0.78–2.00");
     }
 
     #[test]

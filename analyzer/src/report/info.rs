@@ -1,5 +1,6 @@
 //! What a trace file holds: regions, events, how it ended, what it lost and which debug info it needs.
 
+use super::estimates::{self, Wording};
 use super::human::{count, counted, duration, size};
 use super::json::{end_name, mode_name, rounded};
 use super::lost;
@@ -7,7 +8,7 @@ use super::text::{Style, WIDTH, command, ending, wrap};
 use super::{escape, names};
 use crate::analysis::{Totals, totals};
 use crate::symbols::{DebugSource, ModuleReport};
-use crate::trace::{Ending, Lost, Module, RingSummary, Trace};
+use crate::trace::{Ending, Estimate, Lost, Module, RingSummary, Trace};
 use serde::Serialize;
 use std::io;
 
@@ -53,7 +54,8 @@ impl Info {
         self.write_regions(out, style)?;
         self.write_modules(out, style)?;
         let lost = lost::losses(&trace.lost).into_iter().chain(lost::harmless(&trace.lost));
-        let notes = trace.warnings.iter().cloned().chain(lost::settings(&trace.settings));
+        let sampling = estimates::sentence(&trace.settings);
+        let notes = trace.warnings.iter().cloned().chain(sampling).chain(lost::settings(&trace.settings));
         let lost: Vec<String> = lost.chain(notes).chain(lost::undecided(trace)).collect();
         writeln!(out, "\n{}", style.bold("lost or uncertain"))?;
         if lost.is_empty() {
@@ -79,13 +81,21 @@ impl Info {
             Some(bytes) => format!("one sample in {} on average", size(bytes)),
         };
         let heap = &self.totals.heap;
+        let wording = Wording::of_heap(&self.totals, settings);
         let live = format!(
             "{} in {} by the live table, {} by the counters",
-            size(heap.live_bytes),
-            counted(heap.live_blocks, "block"),
-            counted(self.trace.heap.live_bytes.max(0) as u64, "byte"),
+            wording.size(heap.live_bytes.value()),
+            wording.counted(heap.live_blocks.value(), "block"),
+            wording.counted(self.trace.heap.live_bytes.max(0) as u64, "byte"),
         );
-        vec![
+        let samples = settings.sample_bytes.map(|_| {
+            let recorded = counted(heap.allocations.samples, "block");
+            (
+                "samples",
+                format!("{recorded} recorded, {} of them outstanding", count(heap.live_blocks.samples)),
+            )
+        });
+        let facts = [
             ("process", format!("{} (pid {}, parent {})", command(process), process.pid, process.ppid)),
             ("executable", escape(&process.executable).into_owned()),
             ("host", escape(&process.host).into_owned()),
@@ -95,8 +105,8 @@ impl Info {
                 format!("{mode}; {} frames deep; ring of {}", settings.depth, unlimited(settings.ring_limit)),
             ),
             ("outstanding", live),
-            ("events", self.events()),
-        ]
+        ];
+        facts.into_iter().chain(samples).chain([("events", self.events())]).collect()
     }
 
     fn events(&self) -> String {
@@ -182,6 +192,9 @@ impl Info {
             exit_status: if let Ending::Exit { status } = *ending { Some(status) } else { None },
             signal: if let Ending::Signal { number } = *ending { Some(number) } else { None },
             depth: settings.depth,
+            sample_bytes: settings.sample_bytes,
+            samples: settings.sample_bytes.map(|_| self.totals.heap.allocations.samples),
+            live_samples: settings.sample_bytes.map(|_| self.totals.heap.live_blocks.samples),
             live_blocks: self.totals.heap.live_blocks,
             live_bytes: self.totals.heap.live_bytes,
             counted_live_bytes: self.trace.heap.live_bytes,
@@ -232,8 +245,11 @@ struct Document<'a> {
     exit_status: Option<u32>,
     signal: Option<u32>,
     depth: u32,
-    live_blocks: u64,
-    live_bytes: u64,
+    sample_bytes: Option<u64>,
+    samples: Option<u64>,
+    live_samples: Option<u64>,
+    live_blocks: Estimate,
+    live_bytes: Estimate,
     counted_live_bytes: i64,
     undecided_operations: usize,
     events: Events,

@@ -1,13 +1,15 @@
 //! The report for programs: JSON, schema `libleak-report/1`.
 //!
 //! Keys are only ever added. Counts and bytes are integers, times decimal seconds since the start of the trace, `null` is
-//! "not known". `stacks` are those with outstanding blocks unless all are asked for; each `offset` is the recorded
+//! "not known". In a sampled trace counts and bytes of heap blocks are estimates, and `interval` says how sure they are; it is
+//! `null` where they are exact. `smallest_bytes`, `largest_bytes`, `threads`, times and lifetimes are those of the
+//! sampled blocks. `stacks` are those with outstanding blocks unless all are asked for; each `offset` is the recorded
 //! address in the module's own address space (a return address: the byte before it belongs to the call).
 
 use super::Report;
 use super::text::Layout;
-use crate::analysis::{Frame, StackEntry, Usage};
-use crate::trace::{Ending, Lost, Module, Settings, StackEnd, Thread, Trace};
+use crate::analysis::{Frame, Interval, StackEntry, Usage};
+use crate::trace::{Ending, Estimate, Lost, Module, Settings, StackEnd, Thread, Trace};
 use libleak_format::Origin;
 use serde::Serialize;
 use std::io;
@@ -75,10 +77,11 @@ struct TotalsObject {
     peak_bytes: u64,
     peak_error_bytes: u64,
     peak_at_s: Option<f64>,
-    inherited_blocks: u64,
-    inherited_bytes: u64,
+    inherited_blocks: Estimate,
+    inherited_bytes: Estimate,
     mapped: Usage,
     kinds: Kinds,
+    interval: Option<Interval>,
 }
 
 /// Blocks by kind. Without a leak check all are unknown.
@@ -93,20 +96,17 @@ struct Kinds {
 
 #[derive(Default, Serialize)]
 struct KindCount {
-    blocks: u64,
-    bytes: u64,
+    blocks: Estimate,
+    bytes: Estimate,
 }
 
 #[derive(Serialize)]
 struct StackObject<'a> {
     fingerprint: String,
-    live_blocks: u64,
-    live_bytes: u64,
+    #[serde(flatten)]
+    usage: Usage,
     smallest_bytes: Option<u64>,
     largest_bytes: Option<u64>,
-    allocations: u64,
-    frees: u64,
-    allocated_bytes: u64,
     peak_bytes: u64,
     kinds: Kinds,
     origin: &'static str,
@@ -117,7 +117,7 @@ struct StackObject<'a> {
     lifetime_p50_s: Option<f64>,
     lifetime_p99_s: Option<f64>,
     growth: Option<()>,
-    interval: Option<()>,
+    interval: Option<Interval>,
     suppressed_by: Option<()>,
     complete: bool,
     frames: Vec<FrameObject<'a>>,
@@ -210,6 +210,7 @@ impl TotalsObject {
             inherited_bytes: totals.inherited_bytes,
             mapped: totals.mapped,
             kinds: Kinds { unknown, ..Kinds::default() },
+            interval: totals.interval(&report.trace.settings),
         }
     }
 }
@@ -217,19 +218,15 @@ impl TotalsObject {
 impl<'a> StackObject<'a> {
     fn new(entry: &'a StackEntry, trace: &Trace, layout: &Layout) -> StackObject<'a> {
         let group = &entry.group;
-        let live = &group.live;
+        let (live, usage) = (&group.live, group.usage());
         let birth = |units: u64| trace.clock.birth_seconds(units as f64).map(rounded);
         let threads = live.threads.iter().filter_map(|index| trace.threads.get(usize::from(*index)));
         let limit = layout.frames.unwrap_or(usize::MAX);
         StackObject {
             fingerprint: entry.fingerprint.to_string(),
-            live_blocks: live.blocks,
-            live_bytes: live.bytes,
+            usage,
             smallest_bytes: live.sizes.map(|(smallest, _)| smallest),
             largest_bytes: live.sizes.map(|(_, largest)| largest),
-            allocations: group.allocations,
-            frees: group.frees,
-            allocated_bytes: group.allocated_bytes,
             peak_bytes: group.peak_bytes,
             kinds: Kinds {
                 unknown: KindCount { blocks: live.blocks, bytes: live.bytes },
@@ -243,7 +240,7 @@ impl<'a> StackObject<'a> {
             lifetime_p50_s: entry.lifetimes.map(|(p50, _)| rounded(p50)),
             lifetime_p99_s: entry.lifetimes.map(|(_, p99)| rounded(p99)),
             growth: None,
-            interval: None,
+            interval: usage.interval(&trace.settings),
             suppressed_by: None,
             complete: entry.end == StackEnd::Complete,
             frames: entry.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),

@@ -33,6 +33,12 @@ pub(super) fn losses(lost: &Lost) -> Vec<String> {
             "no room in its table; what is mapped is a lower bound",
         ),
         sentence(
+            lost.missed_frees,
+            "free was not seen",
+            "frees were not seen",
+            "the address was given out again, so the block is gone",
+        ),
+        sentence(
             lost.oversized_blocks,
             "block is larger than 16 TiB",
             "blocks are larger than 16 TiB",
@@ -90,7 +96,7 @@ pub(super) fn harmless(lost: &Lost) -> Vec<String> {
     let old = lost.overwritten_events.saturating_add(lost.ring_misses);
     if old > 0 {
         sentences.push(format!(
-            "{} not kept in the event ring (LIBLEAK_RING is its size): totals and outstanding blocks are exact all the same",
+            "{} not kept in the event ring (LIBLEAK_RING is its size): totals and outstanding blocks are not affected",
             if old == 1 { "1 event was".to_owned() } else { format!("{} events were", count(old)) }
         ));
     }
@@ -139,11 +145,6 @@ pub(super) fn undecided(trace: &Trace) -> Vec<String> {
 pub(super) fn settings(settings: &Settings) -> Vec<String> {
     let fallback = |bit: u32| settings.fallbacks & bit != 0;
     let sentences = [
-        (
-            settings.sample_bytes.is_some(),
-            "the trace is sampled: its numbers count only the sampled blocks, and this version makes no estimates \
-             from them",
-        ),
         (
             settings.check_held,
             "the trace holds a leak check whose answers this version does not read: every block is of unknown kind",

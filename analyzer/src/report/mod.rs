@@ -1,6 +1,7 @@
 //! Shows what an analysis found: one format, one file.
 
 mod escape;
+mod estimates;
 mod human;
 mod info;
 mod json;
@@ -9,7 +10,7 @@ mod names;
 mod text;
 
 pub use escape::escape;
-pub use human::{count, counted, duration, share, size};
+pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};
 pub use text::{Layout, Text};
 
@@ -37,7 +38,8 @@ impl Report {
     /// Analyses a trace.
     pub fn new(trace: Trace, selection: &Selection, names: &Names) -> Report {
         let groups = outstanding(&trace);
-        let is_own_heap = |group: &Group| group.live.blocks > 0 && !group.inherited && !group.is_mapping();
+        let is_own_heap =
+            |group: &Group| group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping();
         let outstanding_stacks = groups.iter().filter(|group| is_own_heap(group)).count();
         let selected = select(&trace, groups, selection, names);
         Report {
@@ -52,13 +54,14 @@ impl Report {
 
     /// Whether the process has memory outstanding that it allocated itself.
     pub fn has_outstanding(&self) -> bool {
-        self.totals.heap.live_blocks + self.totals.mapped.live_blocks > 0
+        self.totals.heap.live_blocks.value() > 0 || self.totals.mapped.live_blocks.value() > 0
     }
 
     /// Everything that readers of the numbers should know, sentences without a final stop.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.trace.warnings.clone();
         warnings.extend(lost::undecided(&self.trace));
+        warnings.extend(estimates::sentence(&self.trace.settings));
         warnings.extend(lost::settings(&self.trace.settings));
         warnings.extend(self.selected.warnings.iter().cloned());
         warnings

@@ -8,6 +8,7 @@
 
 mod clock;
 mod error;
+mod estimate;
 mod events;
 mod file;
 mod layout;
@@ -22,6 +23,7 @@ mod warnings;
 
 pub use clock::Clock;
 pub use error::OpenError;
+pub use estimate::Estimate;
 pub use events::RingSummary;
 pub use layout::RegionSummary;
 pub use live::{LiveSummary, MAX_THREADS};
@@ -32,7 +34,7 @@ pub use slots::Undecided;
 pub use stacks::{Frame, StackEnd, StackId, Stacks};
 
 use file::TraceFile;
-use live::{LiveBlocks, LiveTables};
+use live::{LiveBlocks, LiveTable};
 use process::Strings;
 use stacks::StackReader;
 use std::path::{Path, PathBuf};
@@ -115,9 +117,9 @@ impl Trace {
             "stack frames are missing or damaged: stacks end there",
         );
 
-        let tables = LiveTables::open(bytes, &mut warnings);
-        let mut blocks = tables.scan(sites.len());
-        let in_flight = slots::read(bytes, ending, &tables, &mut blocks, &mut warnings);
+        let table = LiveTable::open(bytes, header, &mut warnings);
+        let mut blocks = table.scan(sites.len());
+        let in_flight = slots::read(bytes, ending, &table, &mut blocks, &mut warnings);
         give_out(blocks, &mut sites, &mut warnings);
 
         let mut heap = HeapCounters::read(header);
@@ -202,11 +204,16 @@ fn give_out(mut blocks: LiveBlocks, sites: &mut [Option<Site>], warnings: &mut W
             }
         }
     }
-    let LiveBlocks { homeless, .. } = blocks;
-    let bytes = homeless.bytes;
+    let LiveBlocks { homeless, rateless, .. } = blocks;
+    let bytes = homeless.bytes.recorded;
     warnings.count(
-        homeless.blocks,
+        homeless.blocks.recorded,
         &format!("live block ({bytes} bytes) names a site that does not exist and was skipped"),
         &format!("live blocks ({bytes} bytes) name a site that does not exist and were skipped"),
+    );
+    warnings.count(
+        rateless,
+        "live block names a sampling rate that does not exist: it stands for itself alone",
+        "live blocks name a sampling rate that does not exist: they stand for themselves alone",
     );
 }

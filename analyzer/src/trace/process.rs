@@ -98,6 +98,8 @@ pub struct Lost {
     pub truncated_stacks: u64,
     pub incomplete_stacks: u64,
     pub unknown_frees: u64,
+    /// Blocks whose end was not seen.
+    pub missed_frees: u64,
     pub untracked_blocks: u64,
     pub unfollowed_children: u64,
     pub untracked_modules: u64,
@@ -117,6 +119,7 @@ impl Lost {
             truncated_stacks: record.truncated_stacks.load(Relaxed),
             incomplete_stacks: record.incomplete_stacks.load(Relaxed),
             unknown_frees: record.unknown_frees.load(Relaxed),
+            missed_frees: record.missed_frees.load(Relaxed),
             untracked_blocks: record.untracked_blocks.load(Relaxed),
             unfollowed_children: record.unfollowed_children.load(Relaxed),
             untracked_modules: record.untracked_modules.load(Relaxed),

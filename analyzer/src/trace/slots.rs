@@ -1,6 +1,6 @@
 //! What every running thread was doing at this moment: operations that a killed process left undecided.
 
-use super::live::{LiveBlocks, LiveTables};
+use super::live::{LiveBlock, LiveBlocks, LiveTable};
 use super::process::Ending;
 use super::table::Table;
 use super::warnings::Warnings;
@@ -36,7 +36,7 @@ pub(super) struct InFlight {
 pub(super) fn read(
     file: &[u8],
     ending: Ending,
-    tables: &LiveTables,
+    table: &LiveTable,
     blocks: &mut LiveBlocks,
     warnings: &mut Warnings,
 ) -> InFlight {
@@ -48,7 +48,7 @@ pub(super) fn read(
         let Some(thread) = slot.thread.load(Acquire).checked_sub(1) else { continue };
         let Some(operation) = Operation::from_word(slot.operation.load(Acquire)) else { continue };
         if operation == Operation::Reallocate
-            && let Some(block) = moved(slot, tables)
+            && let Some(block) = moved(slot, table)
         {
             blocks.add(&block);
         }
@@ -61,11 +61,11 @@ pub(super) fn read(
 }
 
 /// The block that a slot's `realloc` holds, unless it is already back in the table.
-fn moved(slot: &Slot, tables: &LiveTables) -> Option<Payload> {
+fn moved(slot: &Slot, table: &LiveTable) -> Option<LiveBlock> {
     let [key, first, second] = slot.moved.each_ref().map(|word| word.load(Relaxed));
     let key = Key(key);
-    if key.state() != Some(State::Live) || tables.find(key.address()).is_some() {
+    if key.state() != Some(State::Live) || table.has(key.address()) {
         return None;
     }
-    Some(Payload::unpack([first, second]))
+    Some(table.block(key, Payload::unpack([first, second])))
 }

@@ -2,9 +2,9 @@
 
 use libleak_format::events::{CHUNK_SIZE, ChunkHeader, Context, Event, MAX_EVENT};
 use libleak_format::header::{HEADER_SIZE, MAGIC, VERSION};
-use libleak_format::live::{BUCKET_SLOTS, Bucket, Key, Payload, hash, home};
+use libleak_format::live::{Entry, Key, Payload};
 use libleak_format::region::{Extent, PAGE, descriptor_offset, extent_records};
-use libleak_format::sites::{Lifetimes, Site, SiteFlags, Tally};
+use libleak_format::sites::{Estimates, Lifetimes, Site, SiteFlags, Tally};
 use libleak_format::stacks::{FIRST_NODE, Flags, Node};
 use libleak_format::threads::{Slot, Thread};
 use libleak_format::{Header, Origin, Record, Region, RegionKind, modules::Module, strings};
@@ -27,8 +27,9 @@ pub struct Builder {
     sites: Array,
     tallies: Array,
     lifetimes: Array,
+    estimates: Array,
     chunks: Array,
-    buckets: Vec<Bucket>,
+    live: Array,
 }
 
 /// What the thread of one slot did at one site.
@@ -39,6 +40,9 @@ pub struct Counts {
     pub frees: u64,
     pub freed_bytes: u64,
 }
+
+/// What the sampled blocks of a tally stand for: the fields of [`Estimates`] in their order.
+pub type Sums = [f64; 6];
 
 /// An array region: its records and the size of its first extent.
 struct Array {
@@ -75,9 +79,8 @@ fn bytes_of<T: Record>(record: &T) -> &[u8] {
 }
 
 impl Builder {
-    /// An empty trace of a process that exited with status 0 after two seconds, with one thread and a live table of
-    /// `pages` pages.
-    pub fn new(pages: usize) -> Builder {
+    /// An empty trace of a process that exited with status 0 after two seconds, with one thread.
+    pub fn new() -> Builder {
         let header: Header = zeroed();
         header.magic.store(MAGIC, Relaxed);
         header.version.store(VERSION, Relaxed);
@@ -103,8 +106,9 @@ impl Builder {
             sites: Array::new(RegionKind::Sites, size_of::<Site>(), 5),
             tallies: Array::new(RegionKind::Tallies, size_of::<Tally>(), 4),
             lifetimes: Array::new(RegionKind::Lifetimes, size_of::<Lifetimes>(), 4),
+            estimates: Array::new(RegionKind::Estimates, size_of::<Estimates>(), 4),
             chunks: Array::new(RegionKind::Events, CHUNK_SIZE, 0),
-            buckets: (0..pages * PAGE as usize / size_of::<Bucket>()).map(|_| zeroed()).collect(),
+            live: Array::new(RegionKind::Live, size_of::<Entry>(), 7),
         };
         // String 0 is no string, nodes below the first are roots.
         builder.strings.records.extend_from_slice(&[0; 8]);
@@ -196,6 +200,33 @@ impl Builder {
 
     /// What thread `slot` did at `site`, and how many of its frees had each log2 of a lifetime.
     pub fn tally(&mut self, site: u32, slot: u32, counts: Counts, lifetimes: &[(usize, u32)]) {
+        self.any_tally(site, slot, counts, lifetimes, None);
+    }
+
+    /// What thread `slot` sampled at `site`, and what that stands for.
+    pub fn sampled_tally(&mut self, site: u32, slot: u32, counts: Counts, sums: Sums) {
+        let record: Estimates = zeroed();
+        let words = [
+            &record.allocations,
+            &record.allocations_variance,
+            &record.allocated_bytes_variance,
+            &record.frees,
+            &record.frees_variance,
+            &record.freed_bytes_variance,
+        ];
+        words.iter().zip(sums).for_each(|(word, sum)| word.store(sum.to_bits(), Relaxed));
+        let estimates = self.estimates.push(&record);
+        self.any_tally(site, slot, counts, &[], Some(estimates));
+    }
+
+    fn any_tally(
+        &mut self,
+        site: u32,
+        slot: u32,
+        counts: Counts,
+        lifetimes: &[(usize, u32)],
+        estimates: Option<u32>,
+    ) {
         let tally: Tally = zeroed();
         tally.site.store(site + 1, Relaxed);
         tally.slot.store(slot, Relaxed);
@@ -208,22 +239,25 @@ impl Builder {
             lifetimes.iter().for_each(|(bucket, count)| histogram.buckets[*bucket].store(*count, Relaxed));
             tally.lifetimes.store(self.lifetimes.push(&histogram) + 1, Relaxed);
         }
+        tally.estimates.store(estimates.map_or(0, |index| index + 1), Relaxed);
         self.tallies.push(&tally);
     }
 
     /// An outstanding block.
     pub fn live(&mut self, address: u64, block: Payload) {
-        let (bucket, first) = home(hash(address), self.buckets.len() as u64);
-        let bucket = &self.buckets[bucket as usize];
-        let slots = (0..BUCKET_SLOTS).map(|step| (first + step) % BUCKET_SLOTS);
-        let free = slots.into_iter().find(|slot| bucket.keys[*slot].load(Relaxed) == 0);
-        let slot = free.expect("give the builder more pages");
-        let words: [u64; 2] = block.pack();
-        bucket.keys[slot].store(Key::live(address, 0, 0).expect("a block's address").0, Relaxed);
-        bucket.payload[slot]
+        self.live_at_rate(address, block, 0);
+    }
+
+    /// An outstanding block that was sampled at the rate with this index.
+    pub fn live_at_rate(&mut self, address: u64, block: Payload, rate: u64) {
+        let entry: Entry = zeroed();
+        entry.key.store(Key::live(address, 0, rate).expect("a block's address").0, Relaxed);
+        entry
+            .payload
             .iter()
-            .zip(words)
+            .zip(block.pack())
             .for_each(|(to, word): (&AtomicU64, u64)| to.store(word, Relaxed));
+        self.live.push(&entry);
     }
 
     /// A chunk of events at one tick each from `ticks` on.
@@ -259,10 +293,14 @@ impl Builder {
             sites,
             tallies,
             lifetimes,
+            estimates,
+            live,
             chunks,
             ..
         } = self;
-        for array in [strings, modules, threads, slots, nodes, sites, tallies, lifetimes, chunks] {
+        for array in
+            [strings, modules, threads, slots, nodes, sites, tallies, lifetimes, estimates, live, chunks]
+        {
             let mut extents = Vec::new();
             let mut rest = &array.records[..];
             while !rest.is_empty() {
@@ -272,12 +310,6 @@ impl Builder {
                 rest = later;
             }
             describe(&mut file, array.kind, array.record_size, array.first_log2, array.count(), &extents);
-        }
-        let live: Vec<u8> = self.buckets.iter().flat_map(|bucket| bytes_of(bucket).to_vec()).collect();
-        if !live.is_empty() {
-            let extent = append(&mut file, &live, live.len());
-            let buckets = self.buckets.len() as u64;
-            describe(&mut file, RegionKind::Live, size_of::<Bucket>(), 0, buckets, &[extent]);
         }
         header.granted.store(file.len() as u64, Relaxed);
         file[..size_of::<Header>()].copy_from_slice(bytes_of(&header));
@@ -317,7 +349,7 @@ fn describe(
 /// A trace with something of everything: two modules, two threads, a leak, a cache, a mapping, frees with lifetimes, a
 /// realloc under way and a few events.
 pub fn sample() -> Vec<u8> {
-    let mut builder = Builder::new(1);
+    let mut builder = Builder::new();
     let server = builder.module("/opt/app/bin/server", 0x10_0000);
     let library = builder.module("/usr/lib/libc.so.6", 0x7f00_0000_0000);
     let worker = builder.thread(0x7000_0002, b"worker");
@@ -328,7 +360,8 @@ pub fn sample() -> Vec<u8> {
     let leaks = builder.site(leak, Origin::Malloc);
     let caches = builder.site(cache, Origin::New);
     let mapped = builder.site(main, Origin::Mmap);
-    let payload = |site, size, thread, birth| Payload { site, size, thread, birth, inherited: false };
+    let payload =
+        |site, size, thread, birth| Payload { site, size, thread, birth, inherited: false, mapped: false };
     for index in 0..6 {
         builder.live(0x5000_0000 + index * 0x40, payload(leaks, 48, worker as u16, 100 * index));
     }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod builder;
+pub mod sampled;
 
 use leak_analyze::analysis::{Names, Selection};
 use leak_analyze::report::{Format, Layout, Report};

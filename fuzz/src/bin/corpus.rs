@@ -6,6 +6,10 @@
 #[path = "../../../analyzer/tests/support/builder.rs"]
 mod builder;
 
+#[allow(dead_code, reason = "a part of what the tests use")]
+#[path = "../../../analyzer/tests/support/sampled.rs"]
+mod sampled;
+
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -14,9 +18,14 @@ fn main() -> std::io::Result<()> {
     std::fs::create_dir_all(&folder)?;
     let sample = builder::sample();
     let cut = sample[..sample.len() / 2].to_vec();
-    for (name, bytes) in
-        [("sample", sample), ("cut", cut), ("empty", builder::Builder::new().build()), ("killed", killed())]
-    {
+    let empty = builder::Builder::new().build();
+    for (name, bytes) in [
+        ("sample", sample),
+        ("sampled", sampled::sampled()),
+        ("cut", cut),
+        ("empty", empty),
+        ("killed", killed()),
+    ] {
         std::fs::write(folder.join(name), bytes)?;
     }
     Ok(())

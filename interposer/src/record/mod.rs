@@ -163,6 +163,9 @@ pub fn enter(state: &mut State, address: u64, payload: Payload, rate: u64) {
     } else {
         counters.untracked(bytes);
         lose(|lost| &lost.untracked_blocks);
+        if rate != 0 {
+            FILTER.remove(address as usize);
+        }
     }
     if let Some((key, payload)) = replaced {
         missed_free(state, key, payload);

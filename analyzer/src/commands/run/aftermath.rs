@@ -37,6 +37,8 @@ pub(super) struct Other {
     pub(super) live_blocks: u64,
     /// Their bytes.
     pub(super) live_bytes: u64,
+    /// Whether both are estimates.
+    pub(super) is_sampled: bool,
 }
 
 impl Other {
@@ -104,8 +106,9 @@ fn other(path: &Path) -> Option<Other> {
         pid: trace.process.pid,
         command,
         ending: trace.ending,
-        live_blocks: totals.heap.live_blocks + totals.mapped.live_blocks,
-        live_bytes: totals.heap.live_bytes.saturating_add(totals.mapped.live_bytes),
+        live_blocks: totals.heap.live_blocks.value().saturating_add(totals.mapped.live_blocks.value()),
+        live_bytes: totals.heap.live_bytes.value().saturating_add(totals.mapped.live_bytes.value()),
+        is_sampled: totals.heap.is_sampled(),
     })
 }
 

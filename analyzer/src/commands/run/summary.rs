@@ -157,7 +157,9 @@ fn children(out: &mut dyn Write, others: &[Other]) -> io::Result<()> {
     let (all, left) = (others.len(), wanted.len());
     writeln!(out, "\n{all} other {processes} recorded, {left} with memory outstanding")?;
     for other in wanted.iter().take(MAX_LINES) {
-        let what = format!("{} in {}", size(other.live_bytes), counted(other.live_blocks, "block"));
+        let tilde = if other.is_sampled { "~" } else { "" };
+        let (bytes, blocks) = (size(other.live_bytes), counted(other.live_blocks, "block"));
+        let what = format!("{tilde}{bytes} in {tilde}{blocks}");
         let command: String = other.command.chars().take(40).collect();
         writeln!(out, "  {what:<28} {} (pid {})", escape(&command), other.pid)?;
         writeln!(out, "    {}", escape(&other.path.to_string_lossy()))?;

@@ -2,7 +2,8 @@
 
 use super::stack::{is_libc, is_noise};
 use super::{Text, WIDTH};
-use crate::report::{count, counted, duration, escape, names, share, size};
+use crate::report::estimates::Wording;
+use crate::report::{counted, duration, escape, names, size};
 use crate::trace::{Ending, Process};
 use std::io;
 
@@ -75,44 +76,57 @@ fn signal_name(number: u32) -> String {
 }
 
 fn lines(text: &Text) -> Vec<(&'static str, String)> {
-    let (report, totals) = (text.report, &text.report.totals);
-    let heap = &totals.heap;
-    let mut lines = Vec::new();
-    if heap.allocations == 0 && heap.live_blocks == 0 {
-        lines.push(("outstanding", "nothing: no allocation was recorded".to_owned()));
-    } else if heap.live_blocks == 0 {
-        let freed = text.style.bold("nothing");
-        lines.push(("outstanding", format!("{freed}: every block was freed")));
-    } else {
-        let amount =
-            text.style.bold(&format!("{} in {}", size(heap.live_bytes), counted(heap.live_blocks, "block")));
-        lines.push((
-            "outstanding",
-            format!("{amount}, from {}", counted(report.outstanding_stacks as u64, "stack")),
-        ));
-        lines.extend(biggest(text).map(|line| ("biggest", line)));
+    let totals = &text.report.totals;
+    let (heap, mapped) = (&totals.heap, &totals.mapped);
+    let wording = Wording::of_heap(totals, &text.report.trace.settings);
+    let mut lines = vec![("outstanding", outstanding(text, &wording))];
+    if heap.live_blocks.value() > 0 {
+        lines.extend(biggest(text, &wording).map(|line| ("biggest", line)));
     }
-    if totals.mapped.live_blocks > 0 {
-        let (bytes, blocks) = (size(totals.mapped.live_bytes), counted(totals.mapped.live_blocks, "mapping"));
+    if mapped.live_blocks.value() > 0 {
+        let (bytes, blocks) =
+            (size(mapped.live_bytes.value()), counted(mapped.live_blocks.value(), "mapping"));
         lines.push(("mapped", format!("{bytes} in {blocks} that the program made with mmap")));
     }
-    if totals.inherited_blocks > 0 {
-        let (bytes, blocks) = (size(totals.inherited_bytes), counted(totals.inherited_blocks, "block"));
+    if totals.inherited_blocks.value() > 0 {
+        let wording = Wording::plain(totals.inherited_blocks.samples > 0);
+        let bytes = wording.size(totals.inherited_bytes.value());
+        let blocks = wording.counted(totals.inherited_blocks.value(), "block");
         lines.push(("inherited", format!("{bytes} in {blocks} of the parent process, not counted above")));
     }
-    if heap.allocations > 0 {
-        let allocations = counted(heap.allocations, "allocation");
-        let mut line = format!("{allocations} ({}), {} freed", size(heap.allocated_bytes), count(heap.frees));
-        line.push_str(&peak(text));
-        lines.push(("in all", line));
+    if heap.allocations.value() > 0 {
+        let allocations = wording.counted(heap.allocations.value(), "allocation");
+        let bytes = wording.size(heap.allocated_bytes.value());
+        let freed = wording.count(heap.frees.value());
+        lines.push(("in all", format!("{allocations} ({bytes}), {freed} freed{}", peak(text, &wording))));
     }
     lines
 }
 
+/// `4.65 MiB in 31,495 blocks, from 12 stacks`
+fn outstanding(text: &Text, wording: &Wording) -> String {
+    let heap = &text.report.totals.heap;
+    let (blocks, bytes) = (heap.live_blocks.value(), heap.live_bytes.value());
+    if blocks == 0 {
+        // What was not sampled may be outstanding all the same.
+        return match wording.at_most() {
+            Some(limit) => format!("not enough samples (0): at most {}", size(limit)),
+            None if heap.allocations.value() == 0 => "nothing: no allocation was recorded".to_owned(),
+            None => format!("{}: every block was freed", text.style.bold("nothing")),
+        };
+    }
+    let range = wording.range(bytes).map(|range| format!(" {range}")).unwrap_or_default();
+    let blocks = wording.counted(blocks, "block");
+    let amount = text.style.bold(&format!("{}{range} in {blocks}", wording.size(bytes)));
+    let stacks = counted(text.report.outstanding_stacks as u64, "stack");
+    let samples = wording.samples().map(|samples| format!("; {samples}")).unwrap_or_default();
+    format!("{amount}, from {stacks}{samples}")
+}
+
 /// `; at most 8.12 MiB at a time, at 4.2 s`
-fn peak(text: &Text) -> String {
+fn peak(text: &Text, wording: &Wording) -> String {
     let totals = &text.report.totals;
-    let mut line = format!("; at most {} at a time", size(totals.peak_bytes));
+    let mut line = format!("; at most {} at a time", wording.size(totals.peak_bytes));
     if totals.peak_error > 0 {
         line.push_str(&format!(" (± {})", size(totals.peak_error)));
     }
@@ -124,18 +138,19 @@ fn peak(text: &Text) -> String {
 
 /// Where the biggest stack allocates: its first frame with a name that is the program's own, or failing that, not the C
 /// library's.
-fn biggest(text: &Text) -> Option<String> {
+fn biggest(text: &Text, wording: &Wording) -> Option<String> {
     let report = text.report;
     let own_blocks =
         report.selected.stacks.iter().filter(|entry| !entry.group.inherited && !entry.group.is_mapping());
-    let entry = own_blocks.max_by_key(|entry| entry.group.live.bytes)?;
+    let entry = own_blocks.max_by_key(|entry| entry.group.live.bytes.value())?;
     let named =
         || entry.frames[..entry.frames.len() - entry.startup].iter().filter(|frame| frame.function.is_some());
     let own = named().find(|frame| !is_noise(frame, &report.trace));
     let frame =
         own.or_else(|| named().find(|frame| !is_libc(frame, &report.trace))).or_else(|| named().next())?;
     let function = frame.function.as_deref()?;
-    let amount = format!("{} in ", share(entry.group.live.bytes, report.totals.heap.live_bytes));
+    let (part, whole) = (entry.group.live.bytes.value(), report.totals.heap.live_bytes.value());
+    let amount = format!("{} in ", wording.share(part, whole));
     let place = frame.file.as_deref().map(|file| {
         let line = frame.line.map(|line| format!(":{line}")).unwrap_or_default();
         format!(", {}{line}", escape(text.layout.path(file)))

@@ -16,12 +16,11 @@ pub(super) fn write(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
     let harmless = lost::harmless(&trace.lost);
     let warnings = text.report.warnings();
     if losses.is_empty() {
-        paragraph(
-            out,
-            "lost:",
-            "nothing (every allocation and every free is in these numbers)",
-            str::to_owned,
-        )?;
+        let nothing = match trace.settings.sample_bytes {
+            None => "nothing (every allocation and every free is in these numbers)",
+            Some(_) => "nothing (every sampled block and its free is in these numbers)",
+        };
+        paragraph(out, "lost:", nothing, str::to_owned)?;
     }
     for sentence in &losses {
         paragraph(out, "lost:", sentence, |line| text.style.yellow(line))?;

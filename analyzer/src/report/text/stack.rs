@@ -2,7 +2,8 @@
 
 use super::{Text, WIDTH};
 use crate::analysis::{Frame, StackEntry};
-use crate::report::{count, counted, duration, escape, names, share, size};
+use crate::report::estimates::Wording;
+use crate::report::{counted, duration, escape, names, size};
 use crate::trace::{StackEnd, Trace};
 use libleak_format::Origin;
 use std::borrow::Cow;
@@ -16,18 +17,25 @@ const FUNCTION: usize = 52;
 pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
     let selected = &text.report.selected;
     let rank = selected.stacks.len().to_string().len();
-    let sizes = selected.stacks.iter().map(|entry| size(entry.group.live.bytes).len()).max().unwrap_or(0);
-    let columns = Columns { rank: rank.max(2), size: sizes };
-    for (index, entry) in selected.stacks.iter().enumerate() {
+    let amounts: Vec<Amount> = selected.stacks.iter().map(|entry| Amount::of(text, entry)).collect();
+    let widest =
+        |part: fn(&Amount) -> &String| amounts.iter().map(|amount| part(amount).chars().count()).max();
+    let columns = Columns {
+        rank: rank.max(2),
+        size: widest(|amount| &amount.size).unwrap_or(0),
+        range: widest(|amount| &amount.range).unwrap_or(0),
+    };
+    for (index, (entry, amount)) in selected.stacks.iter().zip(&amounts).enumerate() {
         writeln!(out)?;
-        write(text, entry, index + 1, &columns, out)?;
+        write(text, entry, amount, index + 1, &columns, out)?;
     }
+    let sums = Wording::plain(text.report.trace.settings.sample_bytes.is_some());
     let rest = [
         (selected.more, selected.more_bytes, "not shown (--top N shows N of them)"),
         (selected.filtered, selected.filtered_bytes, "left out by filters"),
     ];
     for (stacks, bytes, why) in rest.into_iter().filter(|(stacks, _, _)| *stacks > 0) {
-        writeln!(out, "\n{} with {} {why}", counted(stacks as u64, "more stack"), size(bytes))?;
+        writeln!(out, "\n{} with {} {why}", counted(stacks as u64, "more stack"), sums.size(bytes))?;
     }
     Ok(())
 }
@@ -36,16 +44,34 @@ pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> 
 struct Columns {
     rank: usize,
     size: usize,
+    range: usize,
+}
+
+/// A stack's outstanding bytes in words, and the interval they lie in, empty if none is shown.
+struct Amount {
+    wording: Wording,
+    size: String,
+    range: String,
+}
+
+impl Amount {
+    fn of(text: &Text, entry: &StackEntry) -> Amount {
+        let bytes = entry.group.live.bytes.value();
+        let wording = Wording::of_stack(&entry.group.usage(), &text.report.trace.settings);
+        let (size, range) = (wording.size(bytes), wording.range(bytes).unwrap_or_default());
+        Amount { wording, size, range }
+    }
 }
 
 fn write(
     text: &Text,
     entry: &StackEntry,
+    amount: &Amount,
     rank: usize,
     columns: &Columns,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    writeln!(out, "{}", headline(text, entry, rank, columns))?;
+    writeln!(out, "{}", headline(text, entry, amount, rank, columns))?;
     let shown = entry.frames.len() - entry.startup;
     // Whoever has nothing but start-up frames sees those.
     let shown = if shown == 0 { entry.frames.len() } else { shown };
@@ -70,11 +96,12 @@ fn write(
     if !notes.is_empty() {
         writeln!(out, "{:INDENT$}{}", "", text.style.dim(&format!("… {}", notes.join(", "))))?;
     }
-    writeln!(out, "{}", history(text, entry))
+    writeln!(out, "{}", history(text, entry, &amount.wording))
 }
 
-/// ` 1  1.52 MiB  33 %  3,620 blocks of 184 B, new[], 2.1 s to 12 min old`
-fn headline(text: &Text, entry: &StackEntry, rank: usize, columns: &Columns) -> String {
+/// ` 1  1.52 MiB  33 %  3,620 blocks of 184 B, new[], 2.1 s to 12 min old`; where samples stand behind it,
+/// ` 1  ~1.52 MiB (1.31–1.76)  ~33 %  ~3,620 blocks of 184 B, new[], 164 samples, 2.1 s to 12 min old`
+fn headline(text: &Text, entry: &StackEntry, amount: &Amount, rank: usize, columns: &Columns) -> String {
     let (group, totals) = (&entry.group, &text.report.totals);
     let live = &group.live;
     let whole = match (group.inherited, group.is_mapping()) {
@@ -82,12 +109,20 @@ fn headline(text: &Text, entry: &StackEntry, rank: usize, columns: &Columns) -> 
         (false, true) => totals.mapped.live_bytes,
         (false, false) => totals.heap.live_bytes,
     };
+    let (blocks, bytes) = (live.blocks.value(), live.bytes.value());
+    let Amount { wording, size: outstanding, range } = amount;
     let what = if group.is_mapping() { "mapping" } else { "block" };
-    let amount = format!("{:>width$}", size(live.bytes), width = columns.size);
     let mut line = format!("{rank:>width$}  ", width = columns.rank);
-    line.push_str(&text.style.bold(&amount));
-    line.push_str(&format!("  {:>5}  {}", share(live.bytes, whole), counted(live.blocks, what)));
-    if let Some((smallest, largest)) = live.sizes.filter(|_| live.blocks > 1) {
+    line.push_str(&text.style.bold(&format!("{outstanding:>width$}", width = columns.size)));
+    if columns.range > 0 {
+        line.push_str(&format!(" {range:<width$}", width = columns.range));
+    }
+    line.push_str(&format!(
+        "  {:>5}  {}",
+        wording.share(bytes, whole.value()),
+        wording.counted(blocks, what)
+    ));
+    if let Some((smallest, largest)) = live.sizes.filter(|_| blocks > 1) {
         let (least, most) = (size(smallest), size(largest));
         line.push_str(&match (smallest == largest, least == most) {
             (true, _) => format!(" of {most}"),
@@ -96,6 +131,9 @@ fn headline(text: &Text, entry: &StackEntry, rank: usize, columns: &Columns) -> 
         });
     }
     line.push_str(&format!(", {}", group.origin.map_or("unknown origin", Origin::name)));
+    if let Some(samples) = wording.samples() {
+        line.push_str(&format!(", {samples}"));
+    }
     if group.inherited {
         line.push_str(", inherited from the parent process");
     }
@@ -113,16 +151,17 @@ fn age(entry: &StackEntry, trace: &Trace) -> Option<String> {
 }
 
 /// What happened at this stack besides, and its fingerprint at the right edge.
-fn history(text: &Text, entry: &StackEntry) -> String {
+fn history(text: &Text, entry: &StackEntry, wording: &Wording) -> String {
     let group = &entry.group;
     let mut line = " ".repeat(INDENT - 2);
-    if group.frees > 0 {
-        line.push_str(&format!("{} allocated, {} freed", count(group.allocations), count(group.frees)));
+    let (allocations, frees) = (group.allocations.value(), group.frees.value());
+    if frees > 0 {
+        line.push_str(&format!("{} allocated, {} freed", wording.count(allocations), wording.count(frees)));
         if let Some((p50, p99)) = entry.lifetimes {
             line.push_str(&format!(" after {} (median), {} (p99)", duration(p50), duration(p99)));
         }
-    } else if group.allocations > 1 {
-        line.push_str("none was freed");
+    } else if allocations > 1 {
+        line.push_str(if group.usage().is_sampled() { "no sample was freed" } else { "none was freed" });
     }
     let fingerprint = format!("fingerprint {}", entry.fingerprint);
     let room = WIDTH.saturating_sub(line.chars().count() + fingerprint.len()).max(2);
