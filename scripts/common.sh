@@ -40,3 +40,28 @@ build() {
         quietly cargo build --manifest-path "$root/Cargo.toml" --release --locked -p "$package"
     done
 }
+
+is_there() {
+    case $1 in
+    */*) [ -e "$1" ] ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+# Installs what is missing of a list of lines `COMMAND-OR-FILE PACKAGE` (Debian's packages), if this user may, and says so.
+install_missing() {
+    local list=$1 consequence=$2 thing package packages=()
+    while read -r thing package; do
+        [ -z "$thing" ] || is_there "$thing" || packages+=("$package")
+    done <<<"$list"
+    [ ${#packages[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "$consequence. They need: apt-get install ${packages[*]}"
+        return 0
+    fi
+    echo "Installing what ${0##*/} compares with or runs: ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    quietly apt-get update || true
+    quietly apt-get install --yes --no-install-recommends "${packages[@]}" ||
+        echo "Not everything could be installed. $consequence."
+}

@@ -124,7 +124,7 @@ macro_rules! holds_for {
 holds_for!(sqlite3, ["sqlite3"], |folder| {
     Program::new("sqlite3")
         .args(["-init", "/dev/null", ":memory:"])
-        .stdin(inputs::SQL)
+        .stdin(inputs::sql(1))
         .current_dir(folder.path())
 });
 
@@ -143,12 +143,12 @@ holds_for!(jq, ["jq"], |folder| {
 
 // Scripts are files, because heaptrack cannot record a program whose arguments hold line breaks.
 holds_for!(perl, ["/usr/bin/perl"], |folder| {
-    let script = folder.write("script.pl", inputs::PERL);
+    let script = folder.write("script.pl", inputs::perl(1));
     Program::new("/usr/bin/perl").arg(script).env("PERL_HASH_SEED", "0")
 });
 
 holds_for!(git_log, ["git"], |folder| {
-    let repository = inputs::git_repository(folder);
+    let repository = inputs::git_repository(folder, 400);
     let git = Program::new("git")
         .args(["--no-pager", "log", "--stat", "--no-color"])
         .env("GIT_CONFIG_NOSYSTEM", "1");
@@ -165,7 +165,7 @@ holds_for!(gdb, ["gdb"], |_| {
 });
 
 holds_for!(python3, ["/usr/bin/python3"], |folder| {
-    let script = folder.write("script.py", inputs::PYTHON);
+    let script = folder.write("script.py", inputs::python(1));
     let python = Program::new("/usr/bin/python3").args(["-S", "-B"]).arg(script);
     python.env("PYTHONMALLOC", "malloc").env("PYTHONHASHSEED", "0")
 });

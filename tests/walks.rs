@@ -10,7 +10,7 @@ fn every_stack_is_that_of_a_plain_walk() {
     let library = checking_library();
     let xml = folder.write("catalogue.xml", inputs::xml(1 << 20));
     let json = folder.write("items.json", inputs::json(1 << 20));
-    let perl = folder.write("script.pl", inputs::PERL);
+    let perl = folder.write("script.pl", inputs::perl(1));
     let programs = [
         ("/usr/bin/python3", vec!["-c".into(), "import json; print(json.dumps(list(range(999))))".into()]),
         ("perl", vec![perl.into_os_string()]),

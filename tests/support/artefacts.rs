@@ -33,18 +33,24 @@ pub fn analyzer() -> PathBuf {
 ///
 /// If it cannot be built.
 pub fn checking_library() -> PathBuf {
-    let target = workspace().join("target/verify");
+    with_feature("verify")
+}
+
+/// The path of a `libleak.so` that does without what came with glibc 2.32 and 2.35, Linux 5.14 and steady time-stamp counters.
+/// Built here.
+///
+/// # Panics
+///
+/// If it cannot be built.
+pub fn library_of_old_systems() -> PathBuf {
+    with_feature("fallbacks")
+}
+
+fn with_feature(feature: &str) -> PathBuf {
+    let target = workspace().join("target").join(feature);
     let built = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "libleak",
-            "--features",
-            "verify",
-            "--target-dir",
-        ])
+        .args(["build", "--release", "--locked", "--package", "libleak", "--features", feature])
+        .arg("--target-dir")
         .arg(&target)
         .current_dir(workspace())
         .output()

@@ -128,9 +128,10 @@ fn fingerprint(compiler: &str, source: &Path, args: &[OsString]) -> u64 {
     hasher.finish()
 }
 
-/// `fixtures/` beside the profile's folder that the running test was built into.
+/// `fixtures/` beside the profile's folder that the running test, or scripts/bench's program, was built into.
 fn fixtures_folder() -> PathBuf {
-    let test = env::current_exe().expect("the path of the running test");
-    let target = test.ancestors().nth(3).expect("target/profile/deps/test");
-    target.join("fixtures")
+    let running = env::current_exe().expect("the path of the running program");
+    let folder = running.parent().expect("target/profile/deps for a test, target/profile for a program");
+    let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    profile.and_then(Path::parent).expect("target/profile").join("fixtures")
 }

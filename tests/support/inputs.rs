@@ -48,14 +48,18 @@ pub fn json(bytes: usize) -> String {
     text + "{\"id\":0,\"group\":\"last\",\"value\":0,\"tags\":[]}]\n"
 }
 
-/// A script for sqlite3: two tables, joins, aggregates, an index, a recursive query and a window.
-pub const SQL: &str = "\
+/// A script for sqlite3: two tables, joins, aggregates, an index, a recursive query and a window. `scale` 1 makes 20,000 orders
+/// of 2000 customers, 2 twice as many, and so on.
+pub fn sql(scale: u32) -> String {
+    let (customers, orders) = (2000 * scale, 20_000 * scale);
+    format!(
+        "\
 create table customers (id integer primary key, name text, city text);
 create table orders (id integer primary key, customer integer, amount real, day integer);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000)
+with recursive n(i) as (select 1 union all select i + 1 from n where i < {customers})
   insert into customers select i, 'customer ' || i, 'city ' || (i * 7 % 50) from n;
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)
-  insert into orders select i, i * 31 % 2000 + 1, (i * 17 % 1000) / 10.0, i % 365 from n;
+with recursive n(i) as (select 1 union all select i + 1 from n where i < {orders})
+  insert into orders select i, i * 31 % {customers} + 1, (i * 17 % 1000) / 10.0, i % 365 from n;
 create index by_customer on orders (customer);
 select city, count(*), round(sum(amount), 2), max(day) from orders join customers on customers.id = customer
   group by city order by 3 desc, 1 limit 20;
@@ -64,10 +68,17 @@ select day, total, round(avg(total) over (order by day rows 6 preceding), 2)
   from (select day, round(sum(amount), 2) as total from orders group by day) order by day limit 15;
 delete from orders where day between 100 and 200;
 select count(*), count(distinct customer) from orders;
-";
+"
+    )
+}
 
-/// A script for perl: hashes, sorting, regular expressions, closures, string building.
-pub const PERL: &str = r#"
+/// A script for perl: hashes, sorting, regular expressions, closures, string building. `scale` 1 makes 20,000 lines, 2 twice as
+/// many, and so on.
+pub fn perl(scale: u32) -> String {
+    PERL.replace("20000", &(20_000 * scale).to_string())
+}
+
+const PERL: &str = r#"
 my (%count, @lines);
 for my $i (1 .. 20000) { push @lines, sprintf("user%d GET /page/%d?x=%d", $i % 97, $i * 7 % 1000, $i); }
 for (@lines) { $count{$1}{$2}++ if m{^(\w+) GET /page/(\d+)}; }
@@ -78,9 +89,14 @@ my $sum = 0; $sum = $_->($sum) for @adders;
 print "$sum ", length(join(",", map { scalar reverse } @lines)), "\n";
 "#;
 
-/// A script for Python: containers, strings, classes, generators, a cycle for its collector, JSON and regular expressions.
-pub const PYTHON: &str = r#"
-import json, re, collections
+/// A script for Python: containers, strings, classes, generators, a cycle for its collector, JSON and regular expressions, all
+/// of it `times` times.
+pub fn python(times: u32) -> String {
+    let body = PYTHON.replace('\n', "\n    ");
+    format!("import json, re, collections\nfor _ in range({times}):{}\n", body.trim_end())
+}
+
+const PYTHON: &str = r#"
 class Node:
     def __init__(self, value): self.value, self.other = value, None
 nodes = [Node(i) for i in range(3000)]
@@ -118,12 +134,12 @@ pub fn preprocessed_cpp(folder: &Scratch) -> PathBuf {
     result
 }
 
-/// A git repository in `folder` with 400 commits over 40 files.
-pub fn git_repository(folder: &Scratch) -> PathBuf {
+/// A git repository in `folder` with so many commits over 40 files.
+pub fn git_repository(folder: &Scratch, commits: u64) -> PathBuf {
     let repository = folder.join("repository");
     let mut numbers = Numbers(3);
     let mut stream = String::new();
-    for commit in 1..=400u64 {
+    for commit in 1..=commits {
         let message = format!("Change number {commit}\n\nIt touches file {}.\n", commit % 40);
         let content: String =
             (0..20).map(|line| format!("line {line}: {}\n", numbers.next(1 << 20))).collect();

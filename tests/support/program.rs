@@ -131,15 +131,14 @@ impl Program {
         Traced { outcome, folder }
     }
 
-    /// Starts it, all of its standard streams piped.
-    pub fn spawn(&self) -> Child {
+    /// The command, in its environment and folder; what its standard streams are is up to the caller.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         command.args(&self.args).env_clear().env("LANG", "C");
         for name in ["PATH", "HOME"] {
             command.env(name, std::env::var_os(name).unwrap_or_default());
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
@@ -147,6 +146,13 @@ impl Program {
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }
+        command
+    }
+
+    /// Starts it, all of its standard streams piped.
+    pub fn spawn(&self) -> Child {
+        let mut command = self.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.path.display()))
     }
 }
