@@ -21,7 +21,7 @@
 //! ```
 
 use crate::record::records;
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// An outstanding block.
 #[repr(C)]
@@ -32,10 +32,39 @@ pub struct Entry {
     pub payload: [AtomicU64; 2],
     /// Number of the next entry of the chain plus 1; 0 ends it.
     pub next: AtomicU32,
-    /// Reserved, 0.
-    pub reserved: AtomicU32,
+    /// How often the entry was filled, modulo 2^32.
+    pub generation: AtomicU32,
 }
 records!(Entry = 32 bytes);
+
+impl Entry {
+    /// Enters a block. The entry must be the caller's alone: new, or [`State::Busy`] since an acquire.
+    ///
+    /// Release stores, in this order, so that a reader who finds one of them finds those before.
+    #[inline]
+    pub fn fill(&self, key: Key, payload: [u64; 2]) {
+        let generation = self.generation.load(Relaxed).wrapping_add(1);
+        self.generation.store(generation, Release);
+        self.payload[0].store(payload[0], Release);
+        self.payload[1].store(payload[1], Release);
+        self.key.store(key.0, Release);
+    }
+
+    /// The block, if the entry has a live one, while its process goes on. `None`, too, if the entry changes meanwhile.
+    ///
+    /// A freed entry is often filled anew with the same key, since allocators give out the same address again: only an unchanged
+    /// generation tells that the words belong together. The key comes second, so that it is that generation's or a
+    /// later one's, and live only after the words were stored; and whoever loads a word of a later generation sees
+    /// that generation afterwards.
+    #[inline]
+    pub fn read(&self) -> Option<(Key, Payload)> {
+        let generation = self.generation.load(Acquire);
+        let key = Key(self.key.load(Acquire));
+        let payload = Payload::unpack(self.payload.each_ref().map(|word| word.load(Acquire)));
+        let is_whole = key.state() == Some(State::Live) && self.generation.load(Relaxed) == generation;
+        is_whole.then_some((key, payload))
+    }
+}
 
 /// State of an entry, the top three bits of its key.
 #[repr(u64)]

@@ -305,6 +305,11 @@ impl Writer {
         self.descriptor().count.load(Acquire)
     }
 
+    /// Records that may be stored to, whether they have been handed out or not.
+    pub fn secured(&self) -> u64 {
+        self.secured.load(Acquire)
+    }
+
     /// Whether the region could not be grown when last tried.
     pub fn is_full(&self) -> bool {
         self.full.load(Relaxed) != 0

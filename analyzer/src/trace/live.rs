@@ -3,11 +3,10 @@
 use super::estimate::{Estimate, Rate, Rates};
 use super::table::Table;
 use super::warnings::Warnings;
-use libleak_format::live::{Entry, Key, Payload, State};
+use libleak_format::live::{Entry, Key, Payload};
 use libleak_format::{Header, RegionKind};
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Threads that a summary names at most.
 pub const MAX_THREADS: usize = 32;
@@ -131,7 +130,7 @@ impl<'a> LiveTable<'a> {
             .map(|worker| {
                 let mut blocks = LiveBlocks::new(sites);
                 let entries = worker * share..self.entries.length().min((worker + 1) * share);
-                for (key, payload) in entries.filter_map(|index| read(self.entries.get(index)?)) {
+                for (key, payload) in entries.filter_map(|index| self.entries.get(index)?.read()) {
                     blocks.add(&self.block(key, payload));
                 }
                 blocks
@@ -147,17 +146,6 @@ impl<'a> LiveTable<'a> {
 
     /// Whether there is a live entry of the block at `address`.
     pub(super) fn has(&self, address: u64) -> bool {
-        self.entries.iter().any(|(_, entry)| read(entry).is_some_and(|(key, _)| key.is_live_at(address)))
+        self.entries.iter().any(|(_, entry)| entry.read().is_some_and(|(key, _)| key.is_live_at(address)))
     }
-}
-
-/// A live entry. In a file that changes, the key is the same before and after the payload was read, so that both belong
-/// together.
-fn read(entry: &Entry) -> Option<(Key, Payload)> {
-    let key = entry.key.load(Acquire);
-    if Key(key).state() != Some(State::Live) {
-        return None;
-    }
-    let words = entry.payload.each_ref().map(|word| word.load(Acquire));
-    (entry.key.load(Relaxed) == key).then(|| (Key(key), Payload::unpack(words)))
 }

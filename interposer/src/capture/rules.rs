@@ -117,7 +117,8 @@ const SETS: usize = 8192;
 /// The cache, shared by all threads: 32 768 entries of 16 bytes, touched only as used.
 ///
 /// An entry is two words: key XOR rule, and rule. A reader that gets the words of two different stores sees a key that is not
-/// its own (Hyatt and Mann, "A lock-less transposition table implementation for parallel search", 2002).
+/// its own (Hyatt and Mann, "A lock-less transposition table implementation for parallel search", 2002). Keys are scattered for that:
+/// addresses differ in few bits, as rules do, and three of them could make up a fourth.
 pub struct Cache {
     sets: [Set; SETS],
 }
@@ -158,14 +159,13 @@ impl Cache {
 
     #[inline]
     fn set(&self, key: u64) -> &Set {
-        let hash = (key & ((1 << 48) - 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        &self.sets[(hash >> (64 - SETS.trailing_zeros())) as usize]
+        &self.sets[(key >> (64 - SETS.trailing_zeros())) as usize]
     }
 }
 
-/// Never 0: the generation starts at 1.
+/// Another one for each address, kind and generation: an odd factor loses nothing. Never 0: the generation starts at 1.
 fn key(pc: usize, exact: bool, generation: u64) -> u64 {
-    pc as u64 ^ generation << 49 ^ (exact as u64) << 48
+    (pc as u64 ^ generation << 49 ^ (exact as u64) << 48).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]

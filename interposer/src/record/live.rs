@@ -91,13 +91,6 @@ fn entry(number: u32) -> Option<&'static Entry> {
     Some(unsafe { &*REGION.at(id as u64).cast() })
 }
 
-fn fill(entry: &Entry, key: Key, payload: Payload) {
-    let payload = payload.pack();
-    entry.payload[0].store(payload[0], Relaxed);
-    entry.payload[1].store(payload[1], Relaxed);
-    entry.key.store(key.0, Release);
-}
-
 /// Enters a block. False if there is no room and none can be made. If the table has a block at this address already, that is
 /// gone without a free that was seen; it leaves the table, and is told in `replaced`.
 #[inline(always)]
@@ -118,7 +111,7 @@ pub fn insert(fresh: &mut Fresh, key: Key, payload: Payload, replaced: &mut Opti
         }
         let Some((entry, old)) = free else { return push(fresh, head, key, payload) };
         if single::compare_exchange(&entry.key, old.0, BUSY, Acquire, Relaxed) {
-            fill(entry, key, payload);
+            entry.fill(key, payload.pack());
             return true;
         }
     }
@@ -132,7 +125,7 @@ fn replace(entry: &Entry, key: Key, payload: Payload, replaced: &mut Option<(Key
         return false;
     }
     entry.key.store(key.with_state(State::Busy).0, Relaxed);
-    fill(entry, key, payload);
+    entry.fill(key, payload.pack());
     *replaced = Some((old_key, old));
     true
 }
@@ -147,7 +140,7 @@ fn push(fresh: &mut Fresh, head: &AtomicU32, key: Key, payload: Payload) -> bool
     let Some(id) = fresh.take() else { return false };
     let number = id as u32 + 1;
     let Some(entry) = entry(number) else { return false };
-    fill(entry, key, payload);
+    entry.fill(key, payload.pack());
     let mut next = head.load(Relaxed);
     loop {
         entry.next.store(next, Relaxed);
@@ -197,7 +190,7 @@ pub fn adopt(mut change: impl FnMut(Payload) -> Option<Payload>) {
         let Some(entry) = entry(number) else { continue };
         let key = Key(entry.key.load(Relaxed));
         match if key.state() == Some(State::Live) { change(payload_of(entry)) } else { None } {
-            Some(payload) => fill(entry, key, payload),
+            Some(payload) => entry.fill(key, payload.pack()),
             None => entry.key.store(0, Relaxed),
         }
         // An entry that was never used has no address: it goes to any chain.

@@ -71,7 +71,7 @@ impl Cursor {
         crate::clock::anchor_if_due(&header.clock, ticks);
         let claimed = claim(ticks, thread);
         if claimed.is_null() {
-            if CAPACITY.load(Relaxed) > 0 {
+            if header.ring_limit.load(Relaxed) > 0 {
                 header.lost.ring_misses.fetch_add(1, Relaxed);
             }
             return false;
@@ -121,8 +121,8 @@ fn extend_to(chunks: u64) -> bool {
         return true;
     }
     if REGION.is_full() {
-        // What there is becomes the ring.
-        CAPACITY.store(REGION.count(), Relaxed);
+        // What there is becomes the ring, also what another thread has secured and not counted yet.
+        CAPACITY.store(REGION.secured(), Relaxed);
     }
     false
 }

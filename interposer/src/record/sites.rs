@@ -3,6 +3,7 @@
 use super::index::{Index, mix};
 use crate::arena;
 use crate::file::{self, Writer};
+use crate::single;
 use crate::thread::roster::SLOTS;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::*};
@@ -35,7 +36,7 @@ fn quantum(level: u64) -> u64 {
 
 /// By how much the process's peak may be too low: what all threads together hold back. Renewed with every thread and peak.
 pub fn bound_peak_error(header: &Header, slots: u64) {
-    if THREADED.load(Relaxed) {
+    if THREADED.load(Acquire) {
         header.peak_error.store(slots * quantum(header.peak_bytes.load(Relaxed)), Relaxed);
     }
 }
@@ -96,7 +97,7 @@ impl Share {
         if held.wrapping_sub(flushed.load(Relaxed)).unsigned_abs() < self.quantum {
             return None;
         }
-        if THREADED.load(Relaxed) {
+        if THREADED.load(Acquire) {
             return Some(self.flush(held, flushed, level));
         }
         // The level first: see `flush`.
@@ -107,7 +108,7 @@ impl Share {
     /// The thread holds `held` bytes now, fewer than before.
     #[inline]
     fn fall(&mut self, held: i64, flushed: &AtomicI64, level: &AtomicI64) {
-        if held.wrapping_sub(flushed.load(Relaxed)).unsigned_abs() >= self.quantum && THREADED.load(Relaxed) {
+        if held.wrapping_sub(flushed.load(Relaxed)).unsigned_abs() >= self.quantum && THREADED.load(Acquire) {
             self.flush(held, flushed, level);
         }
     }
@@ -348,7 +349,8 @@ fn peak(peak: &AtomicU64, when: &AtomicU64, level: i64, ticks: u64) -> bool {
     if level <= peak.load(Relaxed) {
         return false;
     }
-    if !THREADED.load(Relaxed) {
+    // Whether others have been seen would not do: they may come between the question and the store.
+    if single::is_single_threaded() {
         peak.store(level, Relaxed);
     } else if peak.fetch_max(level, Relaxed) >= level {
         return false;

@@ -77,12 +77,13 @@ fn recent(parent: u32, frame: Frame) -> Option<u32> {
     let address = frame.address() as u64 | (flags(frame) as u64) << 63;
     let hash = mix(address, (parent as u64) << 16 | frame.module as u64);
     let recent = &RECENT[(hash as usize) & (RECENT.len() - 1)];
-    let word = recent.load(Relaxed);
+    // Acquire, so that the extent of a node that another thread has made is known here.
+    let word = recent.load(Acquire);
     if word >> 32 == hash >> 32 && word as u32 != 0 && is_it(word as u32) {
         return Some(word as u32);
     }
     let id = find(hash, parent, frame, is_it)?;
-    recent.store(hash >> 32 << 32 | id as u64, Relaxed);
+    recent.store(hash >> 32 << 32 | id as u64, Release);
     Some(id)
 }
 
