@@ -1,0 +1,14 @@
+//! The tables.
+
+#[path = "../../../interposer/src/record/filter.rs"]
+pub mod filter;
+#[path = "../../../interposer/src/record/index.rs"]
+pub mod index;
+#[path = "../../../interposer/src/record/live.rs"]
+pub mod live;
+#[path = "../../../interposer/src/record/ring.rs"]
+pub mod ring;
+#[path = "../../../interposer/src/record/sites.rs"]
+pub mod sites;
+#[path = "../../../interposer/src/record/stacks.rs"]
+pub mod stacks;
