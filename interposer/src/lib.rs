@@ -41,6 +41,7 @@ mod log;
 mod next;
 mod options;
 mod output;
+mod program;
 mod record;
 mod runtime;
 mod single;

@@ -38,7 +38,10 @@ impl Next {
 
 /// The next definition of `name`.
 pub fn find(name: &CStr) -> Option<usize> {
-    others().find_map(|image| image.function(name))
+    others().find_map(|image| image.function(name)).or_else(|| {
+        // Without the list (see `elf::started`), libc still has to be found, or `malloc` would be gone.
+        elf::images().next().is_none().then(|| elf::started()?.function(name)).flatten()
+    })
 }
 
 /// The definition of `name` in the executable, which comes before ours.

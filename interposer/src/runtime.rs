@@ -73,9 +73,10 @@ pub fn start() -> bool {
     if PHASE.compare_exchange(UNSTARTED, STARTING, AcqRel, Relaxed).is_err() {
         return false;
     }
+    // A set-user-id program is none of our business, and other C libraries than glibc work differently.
     // SAFETY: reads the auxiliary vector.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        PHASE.store(REFUSED, Release); // A set-user-id program is none of our business.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 || next::find(c"gnu_get_libc_version").is_none() {
+        PHASE.store(REFUSED, Release);
         return false;
     }
     let ready = set_up();
