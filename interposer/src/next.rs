@@ -54,6 +54,13 @@ pub fn image_of(name: &CStr) -> Option<&'static elf::LinkMap> {
     others().find(|image| image.function(name).is_some())
 }
 
+/// The image between the executable and libleak that defines `name`, if there is one: it is called first.
+pub fn image_ahead(name: &CStr) -> Option<&'static elf::LinkMap> {
+    let own = elf::own_image()?;
+    let ahead = elf::images().skip(1).take_while(|image| !core::ptr::eq(*image, own));
+    ahead.filter(|image| image.function(name).is_some()).last()
+}
+
 /// The images after the executable, libleak left out. (Another preload may come before libleak: it then calls us, and
 /// must not be called back.)
 fn others() -> impl Iterator<Item = &'static elf::LinkMap> {
