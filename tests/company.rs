@@ -182,7 +182,8 @@ fn functions_that_choose_implementations_for_the_loader_may_allocate() {
     let report = assert_behaves_the_same(&program).succeeded().report();
     assert_eq!(report.held_by("resolve_with_78"), (1, 78), "at the start");
 
-    let plugin = Fixture::c_with("resolver.c", &["-shared", "-fPIC", "-DLIBRARY", "-DSIZE=79"]);
+    let flags = ["-shared", "-fPIC", "-DLIBRARY", "-DSIZE=79"];
+    let plugin = Fixture::c_with("resolver.c", &flags);
     let folder = Scratch::new();
     let host = host(&folder, &[("libresolver.so", plugin.executable())]).arg("libresolver.so");
     let report = assert_behaves_the_same(&host).succeeded().report();
@@ -191,6 +192,18 @@ fn functions_that_choose_implementations_for_the_loader_may_allocate() {
         report.live_in("load_and_run").into_iter().filter(|stack| stack.live_bytes == 79).collect();
     assert_eq!(by_dlopen.len(), 1, "by dlopen: {:#?}", report.live_in("load_and_run"));
     assert_eq!(by_dlopen[0].live_blocks, 1, "by dlopen");
+}
+
+/// Other preloaded allocators crash here.
+#[test]
+fn a_library_may_allocate_before_the_loader_has_relocated_libleak_and_what_it_did_is_counted_as_lost() {
+    let library = Fixture::c_with("resolver.c", &["-shared", "-fPIC", "-DLIBRARY"]);
+    let folder = library.executable().parent().expect("a folder").display();
+    let flags = [&format!("-Wl,-rpath,{folder}"), &format!("-L{folder}"), "-l:resolver"];
+    let program = Program::new(Fixture::c_with("plugin_caller.c", &flags).executable());
+    let report = assert_behaves_the_same(&program).succeeded().report();
+    assert_eq!(report.trace.dropped_events, 3, "two allocations and a free");
+    assert_eq!((report.totals.allocations, report.totals.frees), (0, 0));
 }
 
 /// The host of plugins, with these in its folder by these names.

@@ -77,7 +77,7 @@ pub fn own_image() -> Option<&'static LinkMap> {
 }
 
 /// The dynamic section of this library, by the name that linkers give it.
-fn own_dynamic() -> *const Dynamic {
+pub fn own_dynamic() -> *const Dynamic {
     unsafe extern "C" {
         #[link_name = "_DYNAMIC"]
         static OWN: Dynamic;

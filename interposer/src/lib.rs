@@ -30,6 +30,8 @@ mod arch;
 mod arena;
 mod capture;
 mod clock;
+#[cfg(target_arch = "x86_64")]
+mod early;
 mod elf;
 mod end;
 mod entry;

@@ -134,6 +134,8 @@ fn set_up() -> bool {
     output::describe(header, executable);
     header.allocator.store(allocator(), Relaxed);
     header.attach.store(if is_late() { Attach::LATE } else { 0 }, Relaxed);
+    #[cfg(target_arch = "x86_64")]
+    header.lost.dropped_events.store(crate::early::calls(), Relaxed);
     record::sampling::set_up(header);
     clock::estimate_rate(&header.clock);
     file::publish();
