@@ -210,6 +210,8 @@ impl Allocator {
     pub const LIBRARY: u32 = 2;
     /// The executable defines `malloc` itself: allocations bypass libleak.
     pub const EXECUTABLE: u32 = 4;
+    /// A library that comes before libleak defines `malloc`, too: what it does not pass on bypasses libleak.
+    pub const AHEAD: u32 = 8;
 }
 
 /// Top bit of [`Header::granted`].

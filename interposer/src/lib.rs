@@ -30,6 +30,8 @@ mod arch;
 mod arena;
 mod capture;
 mod clock;
+#[cfg(target_arch = "x86_64")]
+mod early;
 mod elf;
 mod end;
 mod entry;
@@ -41,6 +43,7 @@ mod log;
 mod next;
 mod options;
 mod output;
+mod program;
 mod record;
 mod runtime;
 mod single;

@@ -73,9 +73,10 @@ pub fn start() -> bool {
     if PHASE.compare_exchange(UNSTARTED, STARTING, AcqRel, Relaxed).is_err() {
         return false;
     }
+    // A set-user-id program is none of our business, and other C libraries than glibc work differently.
     // SAFETY: reads the auxiliary vector.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        PHASE.store(REFUSED, Release); // A set-user-id program is none of our business.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 || next::find(c"gnu_get_libc_version").is_none() {
+        PHASE.store(REFUSED, Release);
         return false;
     }
     let ready = set_up();
@@ -133,6 +134,8 @@ fn set_up() -> bool {
     output::describe(header, executable);
     header.allocator.store(allocator(), Relaxed);
     header.attach.store(if is_late() { Attach::LATE } else { 0 }, Relaxed);
+    #[cfg(target_arch = "x86_64")]
+    header.lost.dropped_events.store(crate::early::calls(), Relaxed);
     record::sampling::set_up(header);
     clock::estimate_rate(&header.clock);
     file::publish();
@@ -163,21 +166,20 @@ fn is_late() -> bool {
     }
 }
 
-/// What stands behind our `malloc`; notes where it is if it is not libc.
+/// What stands behind our `malloc`, and before it; notes where a library is whose mappings are an allocator's.
 fn allocator() -> u32 {
     if next::in_executable(c"malloc") {
         return Allocator::EXECUTABLE;
     }
-    match next::image_of(c"malloc") {
-        Some(image) if image.function(c"__libc_start_main").is_none() => {
-            if let Some((start, end, _)) = elf::extent(image) {
-                ALLOCATOR_START.store(start, Relaxed);
-                ALLOCATOR_END.store(end, Relaxed);
-            }
-            Allocator::LIBRARY
-        }
-        _ => Allocator::LIBC,
+    let is_libc = |image: &&elf::LinkMap| image.function(c"__libc_start_main").is_some();
+    let behind = next::image_of(c"malloc").filter(|image| !is_libc(image));
+    let ahead = if is_late() { None } else { next::image_ahead(c"malloc") };
+    if let Some((start, end, _)) = behind.or(ahead).and_then(elf::extent) {
+        ALLOCATOR_START.store(start, Relaxed);
+        ALLOCATOR_END.store(end, Relaxed);
     }
+    let found = if behind.is_some() { Allocator::LIBRARY } else { Allocator::LIBC };
+    found | if ahead.is_some() { Allocator::AHEAD } else { 0 }
 }
 
 /// Reads the settings: from `environ` where libc has set it already, else as the kernel handed them over.

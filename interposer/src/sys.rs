@@ -60,6 +60,11 @@ impl Fd {
         checked(syscall!(SYS_read, self.0, buffer.as_mut_ptr(), buffer.len()))
     }
 
+    /// Reads from `offset` on into `buffer`; the bytes read, 0 at the end.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, i32> {
+        checked(syscall!(SYS_pread64, self.0, buffer.as_mut_ptr(), buffer.len(), offset))
+    }
+
     /// Reads until `buffer` is full or the file ends; errors end it too.
     pub fn read_full(&self, buffer: &mut [u8]) -> usize {
         let mut length = 0;

@@ -4,6 +4,8 @@ use crate::capture::bounds::Memory;
 use crate::capture::registers::Registers;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
+/// ELF `e_machine`: `EM_AARCH64`.
+pub const MACHINE: u16 = 183;
 /// DWARF numbers of the callee-saved registers besides the frame pointer: x19 to x28 (DWARF for the Arm 64-bit Architecture, table 3).
 pub const SAVED: [u16; 10] = [19, 20, 21, 22, 23, 24, 25, 26, 27, 28];
 /// DWARF number of the stack pointer.

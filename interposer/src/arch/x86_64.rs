@@ -4,6 +4,8 @@ use crate::capture::bounds::Memory;
 use crate::capture::registers::Registers;
 use core::sync::atomic::AtomicU64;
 
+/// ELF `e_machine`: `EM_X86_64`.
+pub const MACHINE: u16 = 62;
 /// DWARF numbers of the callee-saved registers besides the frame pointer (System V psABI x86-64, figure 3.36).
 pub const SAVED: [u16; 5] = [3, 12, 13, 14, 15];
 /// DWARF number of the stack pointer.
