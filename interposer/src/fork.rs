@@ -8,7 +8,7 @@ use crate::options;
 use crate::record::{live, mappings, modules, ring, sites, stacks, strings};
 use crate::{clock, file, output, runtime, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
-use libleak_format::header::{Attach, Fallback, Header, Inherited, SEALED};
+use libleak_format::header::{Attach, Fallback, Header, Inherited};
 use libleak_format::region::{Region, RegionKind, descriptor_offset};
 
 const PAGE: usize = 4096;
@@ -157,7 +157,7 @@ fn copy_regions(created: &output::Created, parent: &Header) -> Option<u64> {
     });
     // Read after the descriptors, so that all their extents lie before it. What the parent was granted after the fork is
     // not accessible here yet: access belongs to the mapping, of which this process has its own.
-    let end = parent.granted.load(Acquire) & !SEALED;
+    let end = parent.granted.load(Acquire);
     sys::allow_access(base.cast_mut(), end as usize).ok()?;
     sys::allow_access(file.mapping(), end as usize).ok()?;
     for region in descriptors {

@@ -43,6 +43,7 @@ mod options;
 mod output;
 mod record;
 mod runtime;
+mod signals;
 mod single;
 mod sys;
 mod thread;

@@ -253,6 +253,43 @@ pub fn remove(path: &CStr) {
     syscall!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0);
 }
 
+/// A signal's action, as the kernel has it.
+#[derive(Default)]
+#[repr(C)]
+pub struct Action {
+    /// The handler's address, or what else to do.
+    pub handler: usize,
+    /// `SA_` bits.
+    pub flags: u64,
+    /// Where a handler returns to.
+    pub restorer: usize,
+    /// Signals blocked meanwhile.
+    pub mask: u64,
+}
+
+/// The action of a signal.
+pub fn action(signal: i32) -> Option<Action> {
+    let mut action = Action::default();
+    (syscall!(SYS_rt_sigaction, signal, 0, &raw mut action, 8) == 0).then_some(action)
+}
+
+/// Changes the action of a signal.
+pub fn set_action(signal: i32, action: &Action) {
+    syscall!(SYS_rt_sigaction, signal, core::ptr::from_ref(action), 0, 8);
+}
+
+/// Makes `set` (signal N is bit N - 1) the signals that the calling thread does not take; what it was before.
+pub fn block_signals(set: u64) -> u64 {
+    let mut before = 0u64;
+    syscall!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const set, &raw mut before, 8);
+    before
+}
+
+/// Sends the calling thread a signal.
+pub fn signal_self(signal: i32) {
+    syscall!(SYS_tgkill, pid(), tid(), signal);
+}
+
 /// Ends the process.
 pub fn exit(status: i32) {
     syscall!(SYS_exit_group, status);

@@ -102,6 +102,21 @@ core::arch::global_asm!(
     ".popsection",
 );
 
+/// Bytes of the instruction that does nothing.
+pub const NOP: usize = 4;
+
+/// As in the other file.
+#[unsafe(naked)]
+pub extern "C" fn last_signal(signal: i32) {
+    core::arch::naked_asm!("nop", "b {}", sym crate::signals::last)
+}
+
+/// As in the other file.
+#[unsafe(naked)]
+pub extern "C" fn return_from_signal() {
+    core::arch::naked_asm!("mov x8, {}", "svc 0", const libc::SYS_rt_sigreturn)
+}
+
 /// Ends the process with SIGILL.
 #[cfg(not(test))]
 pub fn trap() -> ! {

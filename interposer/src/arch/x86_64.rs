@@ -123,6 +123,21 @@ core::arch::global_asm!(
     ".popsection",
 );
 
+/// Bytes of the instruction that does nothing.
+pub const NOP: usize = 1;
+
+/// [`crate::signals::last`], with two addresses: this one, and the one that is [`NOP`] behind it.
+#[unsafe(naked)]
+pub extern "C" fn last_signal(signal: i32) {
+    core::arch::naked_asm!("nop", "jmp {}", sym crate::signals::last)
+}
+
+/// What a handler returns to: `rt_sigreturn`, in the very words by which debuggers know it.
+#[unsafe(naked)]
+pub extern "C" fn return_from_signal() {
+    core::arch::naked_asm!("mov rax, {}", "syscall", const libc::SYS_rt_sigreturn)
+}
+
 /// Ends the process with SIGILL.
 #[cfg(not(test))]
 pub fn trap() -> ! {

@@ -25,7 +25,7 @@ unsafe extern "C" {
 /// Runs `call` with the environment that the new image needs. If it returns, there is no new image.
 fn replaced(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
     end::ended(End::Exec, 0);
-    end::seal();
+    end::cut();
     let result = followed(list, call);
     end::not_ended();
     result

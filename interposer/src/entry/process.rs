@@ -3,7 +3,7 @@
 use crate::end::{self};
 use crate::entry::malloc::real;
 use crate::next::Next;
-use crate::{fork as children, runtime};
+use crate::{fork as children, runtime, signals};
 use core::ffi::c_int;
 use libleak_format::header::End;
 
@@ -19,7 +19,11 @@ pub extern "C" fn fork() -> libc::pid_t {
     if runtime::is_recording() {
         children::prepare();
     }
-    real!(FORK: fn() -> libc::pid_t, (), -1)
+    let child = real!(FORK: fn() -> libc::pid_t, (), -1);
+    if child == 0 {
+        signals::forked();
+    }
+    child
 }
 
 /// `_exit(2)`
@@ -52,7 +56,7 @@ pub extern "C" fn abort() -> ! {
 
 fn leave(status: c_int) {
     end::ended(End::Exit, status as u32 & 0xff);
-    end::seal();
+    end::cut();
 }
 
 /// A libc without this function: there is none.
