@@ -8,9 +8,6 @@ type Entries = *const *const c_char;
 
 /// Most settings that are kept to be passed on.
 const MAX_SETTINGS: usize = 16;
-/// Entries and bytes that a changed environment can have.
-const MAX_ENTRIES: usize = 1024;
-const MAX_PRELOAD: usize = 4096;
 
 const PRELOAD: &[u8] = b"LD_PRELOAD=";
 
@@ -149,16 +146,16 @@ pub unsafe fn is_stripped(list: Entries) -> bool {
     initial.preloaded && runtime::has_started() && options::get().follow.execs() && !has_own()
 }
 
-/// An environment to hand to a program.
-pub struct Prepared {
-    entries: [*const c_char; MAX_ENTRIES],
-    preload: [u8; MAX_PRELOAD],
+/// An environment to hand to a program, of fewer than `ENTRIES` entries; that for `LD_PRELOAD` has at most `BYTES`.
+pub struct Prepared<const ENTRIES: usize, const BYTES: usize> {
+    entries: [*const c_char; ENTRIES],
+    preload: [u8; BYTES],
 }
 
-impl Prepared {
+impl<const ENTRIES: usize, const BYTES: usize> Prepared<ENTRIES, BYTES> {
     /// Room for one, on the stack: a `vfork` child must not leave memory behind in its parent.
-    pub fn new() -> Prepared {
-        Prepared { entries: [core::ptr::null(); MAX_ENTRIES], preload: [0; MAX_PRELOAD] }
+    pub fn new() -> Self {
+        Prepared { entries: [core::ptr::null(); ENTRIES], preload: [0; BYTES] }
     }
 
     /// `list`, with libleak and its settings put back in. `None` if that does not fit.
@@ -174,7 +171,7 @@ impl Prepared {
         let mut length = 0;
         let mut push = |entry: *const c_char| {
             // The last place stays null.
-            let place = self.entries[..MAX_ENTRIES - 1].get_mut(length)?;
+            let place = self.entries[..ENTRIES - 1].get_mut(length)?;
             *place = entry;
             length += 1;
             Some(())

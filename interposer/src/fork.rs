@@ -6,7 +6,7 @@
 
 use crate::options;
 use crate::record::{live, mappings, modules, ring, sites, stacks, strings};
-use crate::{clock, file, output, runtime, sys, thread};
+use crate::{aside, clock, file, output, runtime, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited};
 use libleak_format::region::{Region, RegionKind, descriptor_offset};
@@ -69,13 +69,15 @@ pub fn prepare() {
 /// Begins the child's own trace, at its first event. False if it is not to have one.
 #[cold]
 pub fn begin_child() -> bool {
-    let follow = options::get().follow;
-    if !follow.forks() || !copy() {
-        runtime::stop();
-        return false;
+    extern "C" fn begin() {
+        if options::get().follow.forks() && copy() {
+            set_recording(true);
+        } else {
+            runtime::stop();
+        }
     }
-    set_recording(true);
-    true
+    aside::run(begin);
+    is_recording()
 }
 
 /// Regions that the child takes over: the blocks, and what they refer to. The parent goes on meanwhile, so what refers is

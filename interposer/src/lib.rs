@@ -28,6 +28,7 @@
 
 mod arch;
 mod arena;
+mod aside;
 mod capture;
 mod clock;
 mod elf;

@@ -3,7 +3,8 @@
 use crate::capture::find_object;
 use crate::log::{self, Level, Shown};
 use crate::{
-    clock, elf, end, environment, file, fork, next, options, output, record, signals, single, sys, thread,
+    aside, clock, elf, end, environment, file, fork, next, options, output, record, signals, single, sys,
+    thread,
 };
 use core::ffi::c_char;
 use core::ops::Range;
@@ -80,6 +81,11 @@ pub fn start() -> bool {
         PHASE.store(REFUSED, Release); // A set-user-id program is none of our business.
         return false;
     }
+    aside::run(begin);
+    is_recording()
+}
+
+extern "C" fn begin() {
     let ready = set_up();
     PHASE.store(if ready { RECORDING } else { OFF }, Release);
     fork::set_recording(ready);
@@ -90,7 +96,6 @@ pub fn start() -> bool {
             signals::set_up();
         }
     }
-    ready
 }
 
 fn set_up() -> bool {

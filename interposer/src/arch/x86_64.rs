@@ -123,6 +123,27 @@ core::arch::global_asm!(
     ".popsection",
 );
 
+/// Runs `work` on the stack that ends at `top`.
+///
+/// # Safety
+///
+/// There must be room enough, and `top` a multiple of 16.
+pub unsafe fn call_on_stack(top: *mut u8, work: extern "C" fn()) {
+    // SAFETY: as the caller promises; the stack pointer comes back by a register that callees save.
+    unsafe {
+        core::arch::asm!(
+            "mov r12, rsp",
+            "mov rsp, {top}",
+            "call {work}",
+            "mov rsp, r12",
+            top = in(reg) top,
+            work = in(reg) work,
+            out("r12") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
 /// Bytes of the instruction that does nothing.
 pub const NOP: usize = 1;
 

@@ -34,19 +34,33 @@ fn replaced(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
 /// Runs `call` with an environment by which libleak follows, if it is to.
 fn followed(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
     // SAFETY: the caller of exec vouches for its list.
-    if unsafe { is_stripped(list) } { restored(list, call) } else { call(list) }
+    if !unsafe { is_stripped(list) } {
+        return call(list);
+    }
+    // A cleaned environment is a small one, and the stack may be, too.
+    restored::<64, 1024, _>(list, call).unwrap_or_else(|call| {
+        restored::<1024, 4096, _>(list, call).unwrap_or_else(|call| {
+            if runtime::is_recording() {
+                lose(|lost| &lost.unfollowed_children);
+            }
+            call(list)
+        })
+    })
 }
 
+/// Runs `call` with libleak put back into the environment; gives it back if that does not fit.
 #[cold]
 #[inline(never)]
-fn restored(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
-    let mut prepared = Prepared::new();
+fn restored<const ENTRIES: usize, const BYTES: usize, C: FnOnce(List) -> c_int>(
+    list: List,
+    call: C,
+) -> Result<c_int, C> {
+    let mut prepared = Prepared::<ENTRIES, BYTES>::new();
     // SAFETY: the caller of exec vouches for its list.
-    let restored = unsafe { prepared.follow(list) };
-    if restored.is_none() && runtime::is_recording() {
-        lose(|lost| &lost.unfollowed_children);
+    match unsafe { prepared.follow(list) } {
+        Some(restored) => Ok(call(restored)),
+        None => Err(call),
     }
-    call(restored.unwrap_or(list))
 }
 
 /// `execve(2)`
