@@ -160,6 +160,17 @@ impl NewFile {
     }
 }
 
+/// In a forked child: lets what is under way go on in a copy of the parent's file, whose pages are copied as they are written to. If
+/// the file cannot be had any more it goes on in zeroes, and false is returned.
+pub fn detach() -> bool {
+    let (base, reserved) = (BASE.load(Relaxed), RESERVED.load(Relaxed));
+    // SAFETY: adopted, or the process would not be a child.
+    let granted = unsafe { header() }.granted.load(Acquire) as usize;
+    let file = reopen();
+    sys::map_private_at(base, reserved, file.as_ref());
+    sys::allow_access(base, if file.is_some() { granted } else { reserved }).is_ok() && file.is_some()
+}
+
 /// Declares the file complete enough to be read.
 pub fn publish() {
     if let Some(header) = header_if_any() {

@@ -144,6 +144,13 @@ pub unsafe fn move_mapping(from: *mut u8, length: usize, to: *mut u8) -> Result<
     checked(syscall!(SYS_mremap, from, length, length, flags, to)).map(drop)
 }
 
+/// Puts private memory in the place of the caller's own mapping, with no access yet: what `file` holds, or zeroes.
+pub fn map_private_at(address: *mut u8, length: usize, file: Option<&Fd>) {
+    let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE | libc::MAP_FIXED;
+    let (fd, flags) = file.map_or((-1, flags | libc::MAP_ANONYMOUS), |file| (file.0, flags));
+    syscall!(SYS_mmap, address, length, libc::PROT_NONE, flags, fd as isize, 0);
+}
+
 /// Makes a range of the caller's own mapping readable and writable.
 pub fn allow_access(address: *mut u8, length: usize) -> Result<(), i32> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
