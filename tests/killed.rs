@@ -1,4 +1,5 @@
-//! SIGKILL, or SIGTERM, at any moment: the trace is exact but for one operation per thread that was under way.
+//! The end at any moment, by a signal or by one of the threads: the trace is exact but for one operation per thread that was under
+//! way.
 
 use libleak_tests::{End, Fixture, Program, Report, Scratch, program::traces_in};
 use std::fs;
@@ -53,6 +54,71 @@ fn check_kills(signal: i32, end: End) {
         let report = Report::of(&files[0]);
         assert_eq!(report.trace.end, end, "{moment}");
         check(&report, &read(&tally), &moment);
+    }
+}
+
+#[test]
+fn outstanding_is_exact_when_one_thread_ends_the_process_while_others_allocate() {
+    let fixture = Fixture::c("tally.c");
+    let ways = [
+        ("exit", End::Exit, Some(3)),
+        ("_exit", End::Exit, Some(4)),
+        ("quick_exit", End::Exit, Some(5)),
+        ("return", End::Exit, Some(6)),
+        ("exec", End::Exec, None),
+        ("abort", End::Signal, None),
+        ("SIGINT", End::Signal, None),
+        ("SIGSEGV", End::Lost, None),
+    ];
+    for (way, end, status) in ways {
+        for run in 0..10 {
+            let folder = Scratch::new();
+            let tally = folder.join("tally");
+            let traces = folder.join("traces");
+            fs::create_dir(&traces).expect("a new folder");
+            Program::new(fixture.executable()).arg(&tally).arg(way).preloaded(&traces).run();
+            let files = traces_in(&traces);
+            let file = files.iter().find(|file| file.display().to_string().contains("/tally."));
+            let report = Report::of(file.expect("the program's trace"));
+            let moment = format!("{way}, run {run}");
+            assert_eq!((report.trace.end, report.trace.exit_status), (end, status), "{moment}");
+            check(&report, &read(&tally), &moment);
+        }
+    }
+}
+
+#[test]
+fn outstanding_is_exact_of_a_stopped_process_and_after_it_went_on() {
+    let fixture = Fixture::c("tally.c");
+    for stop in 0..10 {
+        let folder = Scratch::new();
+        let tally = folder.join("tally");
+        let traces = folder.join("traces");
+        fs::create_dir(&traces).expect("a new folder");
+        let mut child = Program::new(fixture.executable()).arg(&tally).preloaded(&traces).spawn();
+        wait_for_first_operation(&tally);
+        let pid = child.id() as i32;
+        // SAFETY: neither call keeps a pointer. The child has not been waited for, so the id is its own.
+        let signal = |number| unsafe { libc::kill(pid, number) };
+        signal(libc::SIGSTOP);
+        let mut status = 0;
+        // SAFETY: a valid place for the answer.
+        unsafe { libc::waitpid(pid, &mut status, libc::WUNTRACED) };
+        assert!(libc::WIFSTOPPED(status), "stop {stop}: status {status:x}");
+        let file = &traces_in(&traces)[0];
+        let report = Report::of(file);
+        assert_eq!(report.trace.end, End::Running, "stop {stop}");
+        check(&report, &read(&tally), &format!("stop {stop}"));
+        // It goes on, and ends by a signal that comes while it is stopped.
+        signal(libc::SIGCONT);
+        signal(libc::SIGSTOP);
+        signal(libc::SIGTERM);
+        signal(libc::SIGCONT);
+        let status = child.wait().expect("it can be waited for");
+        assert_eq!(status.signal(), Some(libc::SIGTERM), "stop {stop}: {status}");
+        let report = Report::of(file);
+        assert_eq!(report.trace.end, End::Signal, "stop {stop}");
+        check(&report, &read(&tally), &format!("after stop {stop}"));
     }
 }
 

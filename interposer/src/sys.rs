@@ -120,9 +120,16 @@ fn checked(result: isize) -> Result<usize, i32> {
 
 /// Private zeroed memory; `None` if the system has none.
 pub fn map_private(length: usize) -> Option<*mut u8> {
+    /// Sparse tables are as long as this: they would make a core file of hundreds of MiB, most of it holes.
+    const LONG: usize = 1 << 20;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let access = libc::PROT_READ | libc::PROT_WRITE;
-    checked(syscall!(SYS_mmap, 0, length, access, flags, -1isize, 0)).ok().map(|address| address as *mut u8)
+    let mapped = checked(syscall!(SYS_mmap, 0, length, access, flags, -1isize, 0));
+    let address = mapped.ok()? as *mut u8;
+    if length >= LONG {
+        let _ = advise(address, length, libc::MADV_DONTDUMP);
+    }
+    Some(address)
 }
 
 /// Gives memory back.
