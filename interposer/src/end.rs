@@ -16,13 +16,13 @@ pub fn register() {
 
 extern "C" fn at_exit(status: i32, _: *mut c_void) {
     ended(End::Exit, status as u32 & 0xff);
-    seal();
+    cut();
 }
 
 /// Cuts the file to what it holds.
-pub fn seal() {
+pub fn cut() {
     if is_ours() {
-        file::seal();
+        file::cut();
     }
 }
 
@@ -54,6 +54,5 @@ pub fn not_ended() {
     {
         header.end.store(End::Open as u32, Release);
         header.end_ticks.store(0, Relaxed);
-        file::unseal();
     }
 }

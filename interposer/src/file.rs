@@ -11,7 +11,7 @@ use crate::sys::{self, Fd};
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
-use libleak_format::header::{HEADER_SIZE, Header, MAGIC, SEALED, VERSION};
+use libleak_format::header::{HEADER_SIZE, Header, MAGIC, VERSION};
 use libleak_format::region::{
     Extent, MAX_EXTENTS, PAGE, Region, RegionKind, descriptor_offset, extent_records, locate,
 };
@@ -160,6 +160,17 @@ impl NewFile {
     }
 }
 
+/// In a forked child: lets what is under way go on in a copy of the parent's file, whose pages are copied as they are written to. If
+/// the file cannot be had any more it goes on in zeroes, and false is returned.
+pub fn detach() -> bool {
+    let (base, reserved) = (BASE.load(Relaxed), RESERVED.load(Relaxed));
+    // SAFETY: adopted, or the process would not be a child.
+    let granted = unsafe { header() }.granted.load(Acquire) as usize;
+    let file = reopen();
+    sys::map_private_at(base, reserved, file.as_ref());
+    sys::allow_access(base, if file.is_some() { granted } else { reserved }).is_ok() && file.is_some()
+}
+
 /// Declares the file complete enough to be read.
 pub fn publish() {
     if let Some(header) = header_if_any() {
@@ -167,21 +178,15 @@ pub fn publish() {
     }
 }
 
-/// Grants nothing more, and cuts the file to what was granted.
-pub fn seal() {
-    let Some(header) = header_if_any() else { return };
-    let granted = header.granted.fetch_or(SEALED, AcqRel) & !SEALED;
+/// Cuts the file to what was granted, unless this very thread is growing it. Other threads go on until the process is gone, or
+/// the end does not come: then it is lengthened again.
+pub fn cut() {
+    let (Some(header), Some(_held)) = (header_if_any(), GROWING.lock()) else { return };
+    let granted = header.granted.load(Relaxed);
     if let Some(fd) = reopen()
         && fd.truncate(granted).is_ok()
     {
         LENGTH.store(granted, Relaxed);
-    }
-}
-
-/// Grants again: the end did not come.
-pub fn unseal() {
-    if let Some(header) = header_if_any() {
-        header.granted.fetch_and(!SEALED, AcqRel);
     }
 }
 
@@ -221,7 +226,7 @@ fn grant(length: u64) -> Option<u64> {
     let header = unsafe { header() };
     let offset = header.granted.load(Relaxed);
     let end = offset.checked_add(length)?;
-    if offset & SEALED != 0 || end > RESERVED.load(Relaxed) as u64 || end > options::get().max_size {
+    if end > RESERVED.load(Relaxed) as u64 || end > options::get().max_size {
         return None;
     }
     if end > LENGTH.load(Relaxed) {
@@ -233,8 +238,7 @@ fn grant(length: u64) -> Option<u64> {
     }
     // SAFETY: inside the reservation, as just checked.
     sys::allow_access(unsafe { BASE.load(Relaxed).add(offset as usize) }, length as usize).ok()?;
-    // Sealing may have come in between: then nothing is granted.
-    header.granted.compare_exchange(offset, end, AcqRel, Relaxed).ok()?;
+    header.granted.store(end, Release);
     Some(offset)
 }
 

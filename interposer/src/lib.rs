@@ -28,6 +28,7 @@
 
 mod arch;
 mod arena;
+mod aside;
 mod capture;
 mod clock;
 #[cfg(target_arch = "x86_64")]
@@ -46,6 +47,7 @@ mod output;
 mod program;
 mod record;
 mod runtime;
+mod signals;
 mod single;
 mod sys;
 mod thread;

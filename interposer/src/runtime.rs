@@ -2,7 +2,10 @@
 
 use crate::capture::find_object;
 use crate::log::{self, Level, Shown};
-use crate::{clock, elf, end, environment, file, fork, next, options, output, record, single, sys, thread};
+use crate::{
+    aside, clock, elf, end, environment, file, fork, next, options, output, record, signals, single, sys,
+    thread,
+};
 use core::ffi::c_char;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
@@ -79,13 +82,21 @@ pub fn start() -> bool {
         PHASE.store(REFUSED, Release);
         return false;
     }
+    aside::run(begin);
+    is_recording()
+}
+
+extern "C" fn begin() {
     let ready = set_up();
     PHASE.store(if ready { RECORDING } else { OFF }, Release);
     fork::set_recording(ready);
     if ready {
         end::register();
+        // A program that runs already may hold on to functions of libc's that would tell it of the handler.
+        if !is_late() {
+            signals::set_up();
+        }
     }
-    ready
 }
 
 fn set_up() -> bool {

@@ -104,6 +104,42 @@ core::arch::global_asm!(
     ".popsection",
 );
 
+/// As in the other file.
+///
+/// # Safety
+///
+/// As there.
+pub unsafe fn call_on_stack(top: *mut u8, work: extern "C" fn()) {
+    // SAFETY: as the caller promises; the stack pointer comes back by a register that callees save.
+    unsafe {
+        core::arch::asm!(
+            "mov x20, sp",
+            "mov sp, {top}",
+            "blr {work}",
+            "mov sp, x20",
+            top = in(reg) top,
+            work = in(reg) work,
+            out("x20") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// Bytes of the instruction that does nothing.
+pub const NOP: usize = 4;
+
+/// As in the other file.
+#[unsafe(naked)]
+pub extern "C" fn last_signal(signal: i32) {
+    core::arch::naked_asm!("nop", "b {}", sym crate::signals::last)
+}
+
+/// As in the other file.
+#[unsafe(naked)]
+pub extern "C" fn return_from_signal() {
+    core::arch::naked_asm!("mov x8, {}", "svc 0", const libc::SYS_rt_sigreturn)
+}
+
 /// Ends the process with SIGILL.
 #[cfg(not(test))]
 pub fn trap() -> ! {

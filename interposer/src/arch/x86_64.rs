@@ -125,6 +125,42 @@ core::arch::global_asm!(
     ".popsection",
 );
 
+/// Runs `work` on the stack that ends at `top`.
+///
+/// # Safety
+///
+/// There must be room enough, and `top` a multiple of 16.
+pub unsafe fn call_on_stack(top: *mut u8, work: extern "C" fn()) {
+    // SAFETY: as the caller promises; the stack pointer comes back by a register that callees save.
+    unsafe {
+        core::arch::asm!(
+            "mov r12, rsp",
+            "mov rsp, {top}",
+            "call {work}",
+            "mov rsp, r12",
+            top = in(reg) top,
+            work = in(reg) work,
+            out("r12") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// Bytes of the instruction that does nothing.
+pub const NOP: usize = 1;
+
+/// [`crate::signals::last`], with two addresses: this one, and the one that is [`NOP`] behind it.
+#[unsafe(naked)]
+pub extern "C" fn last_signal(signal: i32) {
+    core::arch::naked_asm!("nop", "jmp {}", sym crate::signals::last)
+}
+
+/// What a handler returns to: `rt_sigreturn`, in the very words by which debuggers know it.
+#[unsafe(naked)]
+pub extern "C" fn return_from_signal() {
+    core::arch::naked_asm!("mov rax, {}", "syscall", const libc::SYS_rt_sigreturn)
+}
+
 /// Ends the process with SIGILL.
 #[cfg(not(test))]
 pub fn trap() -> ! {

@@ -26,7 +26,7 @@ unsafe extern "C" {
 /// Runs `call` with the environment that the new image needs. If it returns, there is no new image.
 fn replaced(target: Target, list: List, call: impl FnOnce(List) -> c_int) -> c_int {
     end::ended(End::Exec, 0);
-    end::seal();
+    end::cut();
     let result = followed(target, list, call);
     end::not_ended();
     result
@@ -42,6 +42,7 @@ fn followed(target: Target, list: List, call: impl FnOnce(List) -> c_int) -> c_i
     }
 }
 
+/// Runs `call` with a changed environment, and counts a child that is not followed.
 #[cold]
 #[inline(never)]
 fn changed(list: List, change: Change, records: bool, call: impl FnOnce(List) -> c_int) -> c_int {

@@ -24,6 +24,9 @@ pub use variable::variable;
 /// Deepest nesting of signal handlers in libleak's own code whose events are recorded.
 const MAX_NESTING: usize = 4;
 
+/// Guard of a state that no thread has any more, as the process is a forked child and another thread began its trace.
+const ABANDONED: usize = usize::MAX;
+
 /// A state in use; given back on drop.
 pub struct Entered(&'static mut State);
 
@@ -53,7 +56,7 @@ impl Drop for Entered {
 /// Begins a hook whose caller's frame is at `sp`. `None` if nothing is to be recorded.
 #[inline]
 pub fn enter(sp: usize) -> Option<Entered> {
-    if !fork::is_recording() && !begin() {
+    if !fork::is_recording() && !begin(sp) {
         return None;
     }
     let local = variable();
@@ -92,13 +95,28 @@ unsafe fn hold(state: *mut State, sp: usize) -> Entered {
 
 /// The start of recording, in the process or in a forked child. False if nothing is recorded.
 #[cold]
-fn begin() -> bool {
-    (runtime::is_recording() || runtime::start()) && (!fork::is_child() || fork::begin_child())
+fn begin(sp: usize) -> bool {
+    (runtime::is_recording() || runtime::start()) && (!fork::is_child() || fork::begin_child(sp))
+}
+
+/// Whether the calling thread, whose stack pointer is `sp`, is in a signal handler that has interrupted a hook.
+pub fn is_inside(sp: usize) -> bool {
+    // SAFETY: the calling thread's own variable; states live for good.
+    unsafe { (*variable()).state.as_ref() }.is_some_and(|state| {
+        let holder = state.guard.load(Relaxed);
+        holder != 0 && holder != ABANDONED && !state.stack.is_outside(sp, holder)
+    })
 }
 
 /// Begins a hook while another one of this thread is under way, or its end was skipped.
 #[cold]
 fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
+    // SAFETY: as in `enter`.
+    if unsafe { &(*state).guard }.load(Relaxed) == ABANDONED {
+        // SAFETY: the calling thread's own variable.
+        unsafe { (*variable()).state = core::ptr::null_mut() };
+        return enter(sp);
+    }
     for _ in 0..MAX_NESTING {
         // SAFETY: as in `enter`.
         let (guard, phase, stack) = unsafe { (&(*state).guard, &(*state).phase, (*state).stack) };
