@@ -4,8 +4,9 @@
 //! however the fork was made. A child gets its file at its first event; until then it has stored nothing, and a child that
 //! only executes another program pays nothing. A `vfork` child shares the parent's memory: its events are its parent's.
 
+use crate::log::{self, Level};
 use crate::options;
-use crate::record::{live, mappings, modules, ring, sites, stacks, strings};
+use crate::record::{live, lose, mappings, modules, ring, sites, stacks, strings};
 use crate::{clock, file, output, runtime, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited, SEALED};
@@ -69,13 +70,19 @@ pub fn prepare() {
 /// Begins the child's own trace, at its first event. False if it is not to have one.
 #[cold]
 pub fn begin_child() -> bool {
-    let follow = options::get().follow;
-    if !follow.forks() || !copy() {
+    // Where the parent's diagnostics went, the child may have a connection or a file by now.
+    log::set_level(Level::Off);
+    let followed = options::get().follow.forks()
+        && (copy() || {
+            // The parent's file is the only one there is to say so; a counter is all of it that a child ever touches.
+            lose(|lost| &lost.unfollowed_children);
+            false
+        });
+    if !followed {
         runtime::stop();
-        return false;
     }
-    set_recording(true);
-    true
+    set_recording(followed);
+    followed
 }
 
 /// Regions that the child takes over: the blocks, and what they refer to. The parent goes on meanwhile, so what refers is

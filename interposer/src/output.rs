@@ -201,9 +201,9 @@ fn attempt(path: &mut Path, folder: &[u8], pattern: &[u8]) -> Result<Created, Fa
         path.push(b"/");
     } else if !pattern.starts_with(b"/") {
         // The program may change its folder, and the file may have to be opened again.
-        let mut buffer = [0; PATH_MAX];
-        if let Some(length) = sys::read_link(c"/proc/self/cwd", &mut buffer) {
-            path.push(&buffer[..length]);
+        let working = options::get().working_folder.get();
+        if !working.is_empty() {
+            path.push(working);
             path.push(b"/");
         }
     }
@@ -216,9 +216,8 @@ fn attempt(path: &mut Path, folder: &[u8], pattern: &[u8]) -> Result<Created, Fa
     if path.overflow {
         return Err(Failure::TooLong);
     }
-    let folder_length = path.get().iter().rposition(|byte| *byte == b'/').unwrap_or(0);
     make_folders(path);
-    if is_crowded(path, folder_length) {
+    if is_crowded(path) {
         return Err(Failure::TooMany);
     }
     let stem = path.length;
@@ -306,18 +305,25 @@ fn make_folders(path: &mut Path) {
 }
 
 /// Whether the folder holds as many traces as are allowed: files whose names end like the one to be made.
-fn is_crowded(path: &mut Path, folder_length: usize) -> bool {
+fn is_crowded(path: &mut Path) -> bool {
     let allowed = options::get().max_files;
-    let name = path.get().get(folder_length + 1..).unwrap_or_default();
+    let slash = path.get().iter().rposition(|byte| *byte == b'/');
+    let name = path.get().get(slash.map_or(0, |slash| slash + 1)..).unwrap_or_default();
     let ending =
         name.iter().rposition(|byte| *byte == b'.').and_then(|dot| name.get(dot..)).unwrap_or(b".bin");
     let mut kept = [0; 32];
     let Some(kept) = kept.get_mut(..ending.len()) else { return false };
     kept.copy_from_slice(ending);
-    path.bytes[folder_length] = 0;
-    let folder = if folder_length == 0 { c"/" } else { path.as_c_str() };
-    let count = count_files(folder, kept, allowed);
-    path.bytes[folder_length] = b'/';
+    let count = match slash {
+        None => count_files(c".", kept, allowed),
+        Some(0) => count_files(c"/", kept, allowed),
+        Some(slash) => {
+            path.bytes[slash] = 0;
+            let count = count_files(path.as_c_str(), kept, allowed);
+            path.bytes[slash] = b'/';
+            count
+        }
+    };
     count >= allowed
 }
 

@@ -120,8 +120,17 @@ fn checked(result: isize) -> Result<usize, i32> {
 
 /// Private zeroed memory; `None` if the system has none.
 pub fn map_private(length: usize) -> Option<*mut u8> {
+    map_anonymous(length, libc::PROT_READ | libc::PROT_WRITE)
+}
+
+/// Address space for private memory, which [`allow_access`] makes such: until then it counts against no limit but that on
+/// address space, and `mlockall` does not make it resident.
+pub fn reserve_private(length: usize) -> Option<*mut u8> {
+    map_anonymous(length, libc::PROT_NONE)
+}
+
+fn map_anonymous(length: usize, access: i32) -> Option<*mut u8> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    let access = libc::PROT_READ | libc::PROT_WRITE;
     checked(syscall!(SYS_mmap, 0, length, access, flags, -1isize, 0)).ok().map(|address| address as *mut u8)
 }
 
@@ -194,6 +203,12 @@ pub fn soft_limit(resource: u32) -> u64 {
     limit.rlim_cur
 }
 
+/// The most of `wanted` bytes that something large may take of the memory and address space that limits leave: 1/`part` of it.
+pub fn share_of_limits(wanted: usize, part: usize) -> usize {
+    let limit = soft_limit(libc::RLIMIT_AS).min(soft_limit(libc::RLIMIT_DATA));
+    if limit == u64::MAX { wanted } else { wanted.min(limit as usize / part) }
+}
+
 /// Writes to stderr, best effort.
 pub fn write_stderr(bytes: &[u8]) {
     syscall!(SYS_write, 2, bytes.as_ptr(), bytes.len());
@@ -210,6 +225,13 @@ pub fn stat(path: &CStr) -> Option<libc::stat> {
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
     let done = syscall!(SYS_newfstatat, libc::AT_FDCWD, path.as_ptr(), &raw mut stat, 0);
     (done == 0).then_some(stat)
+}
+
+/// The absolute path of the working folder; `None` if it has none, or one that is too long.
+pub fn working_folder(buffer: &mut [u8]) -> Option<&[u8]> {
+    let length = checked(syscall!(SYS_getcwd, buffer.as_mut_ptr(), buffer.len())).ok()?;
+    // The kernel counts the NUL, and says "(unreachable)" before the path of a folder outside of the root.
+    buffer.get(..length.checked_sub(1)?).filter(|path| path.starts_with(b"/"))
 }
 
 /// What a symbolic link holds, without a NUL; the bytes that fit.

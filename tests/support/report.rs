@@ -54,6 +54,8 @@ pub struct Trace {
 pub struct Lost {
     pub incomplete_stacks: u64,
     pub wrong_stacks: u64,
+    pub untracked_blocks: u64,
+    pub unfollowed_children: u64,
 }
 
 /// One thread of the process.

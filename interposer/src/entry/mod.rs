@@ -6,6 +6,7 @@
 mod caller;
 pub mod cxx;
 pub mod exec;
+pub mod limits;
 pub mod loader;
 pub mod malloc;
 pub mod mmap;

@@ -8,7 +8,6 @@ use super::strings;
 use crate::file::{self, Writer};
 use crate::lock::Lock;
 use crate::{clock, elf, sys};
-use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 use libleak_format::RegionKind;
@@ -17,11 +16,6 @@ use libleak_format::modules::{MAX_BUILD_ID, Module};
 /// The modules region.
 pub static REGION: Writer = Writer::new(RegionKind::Modules, size_of::<Module>(), 6);
 static ADDING: Lock = Lock::new();
-/// Room for a path: not on the stack, which may be a small thread's.
-struct Scratch(UnsafeCell<[u8; 4096]>);
-// SAFETY: used only under `ADDING`.
-unsafe impl Sync for Scratch {}
-static PATH: Scratch = Scratch(UnsafeCell::new([0; 4096]));
 /// Raised whenever cached knowledge about addresses may be wrong.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
@@ -128,13 +122,10 @@ fn add(image: &Image) -> u16 {
     }
     let Some(index) = REGION.allocate() else { return lost() };
     let module = get(index);
-    // SAFETY: guarded by `ADDING`, which is held to the end.
-    let path = unsafe { &mut *PATH.0.get() };
-    let path: &[u8] = if image.name.is_empty() {
-        let length = sys::read_link(c"/proc/self/exe", path).unwrap_or(0);
-        path.get(..length).unwrap_or_default()
-    } else {
-        image.name.to_bytes()
+    // The executable's path was asked for at the start: the program may have changed its root since.
+    let path = match file::header_if_any().filter(|_| image.name.is_empty()) {
+        Some(header) => header.executable.load(Relaxed),
+        None => strings::add(image.name.to_bytes()),
     };
     let name = if image.name.is_empty() { c"/proc/self/exe" } else { image.name };
     if let Some(stat) = sys::stat(name) {
@@ -152,7 +143,7 @@ fn add(image: &Image) -> u16 {
     module.start.store(image.start as u64, Relaxed);
     module.end.store(image.end as u64, Relaxed);
     module.bias.store(image.bias as u64, Relaxed);
-    module.path.store(strings::add(path), Relaxed);
+    module.path.store(path, Relaxed);
     module.seen.store(clock::now(), Relaxed);
     module.ready.store(1, Release);
     index as u16 + 1
