@@ -275,7 +275,8 @@ fn expand(path: &mut Path, pattern: &[u8]) {
             }
             Some(b'p') => path.push_number(sys::pid() as u64),
             Some(b'h') => {
-                let host = sys::host_name();
+                // Nothing keeps a name from having slashes in it.
+                let host = sys::host_name().map(|byte| if byte == b'/' { b'_' } else { byte });
                 path.push(host.split(|byte| *byte == 0).next().unwrap_or_default());
             }
             Some(b't') => path.push_number(sys::clock_ns(libc::CLOCK_REALTIME) / 1_000_000_000),
@@ -370,18 +371,44 @@ pub fn ring_limit() -> RingLimit {
     }
 }
 
-/// The memory limit of this cgroup (version 2, as seen in its own namespace, or by its path; version 1 as mounted).
+/// The memory limit of this process's cgroup: the lowest of its own and of those around it, in version 2 and version 1.
 fn cgroup_limit() -> Option<u64> {
-    let mut own = [0; 1024];
-    let length = Fd::open(c"/proc/self/cgroup", libc::O_RDONLY, 0).ok()?.read_full(&mut own);
-    let line = own[..length].split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"));
+    let mut own = [0; 4096];
+    let length = Fd::open(c"/proc/self/cgroup", libc::O_RDONLY, 0).map_or(0, |fd| fd.read_full(&mut own));
+    // Number, controllers (none in version 2), path: cgroups(7). Without /proc, what is mounted at the top.
+    let find = |is_it: fn(&[u8]) -> bool| {
+        own[..length].split(|byte| *byte == b'\n').find_map(|line| {
+            let mut fields = line.splitn(3, |byte| *byte == b':').skip(1);
+            fields.next().filter(|controllers| is_it(controllers)).and(fields.next())
+        })
+    };
+    let unified = find(<[u8]>::is_empty).unwrap_or_default();
+    let memory = find(|controllers| controllers.split(|byte| *byte == b',').any(|name| name == b"memory"));
+    let limits = [
+        lowest(b"/sys/fs/cgroup", unified, b"/memory.max"),
+        lowest(b"/sys/fs/cgroup/memory", memory.unwrap_or_default(), b"/memory.limit_in_bytes"),
+    ];
+    limits.into_iter().flatten().min()
+}
+
+/// The lowest number in the files `name` of the folder `below` the mounted one, and of all between them. A container may see its
+/// own cgroup at the top, but the path from the host's: then only the top is there.
+fn lowest(mounted: &[u8], below: &[u8], name: &[u8]) -> Option<u64> {
     let mut path = Path::new();
-    path.push(b"/sys/fs/cgroup");
-    path.push(line.unwrap_or_default());
-    path.push(b"/memory.max");
-    read_number(path.as_c_str())
-        .or_else(|| read_number(c"/sys/fs/cgroup/memory.max"))
-        .or_else(|| read_number(c"/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+    path.push(mounted);
+    path.push(below);
+    let mut lowest: Option<u64> = None;
+    loop {
+        let folder = path.length;
+        path.push(name);
+        let found = read_number(path.as_c_str());
+        lowest = found.into_iter().chain(lowest).min();
+        if folder <= mounted.len() {
+            return lowest;
+        }
+        let slash = path.get()[..folder].iter().rposition(|byte| *byte == b'/');
+        path.cut(slash.unwrap_or(0).max(mounted.len()));
+    }
 }
 
 fn read_number(path: &CStr) -> Option<u64> {

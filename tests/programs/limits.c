@@ -100,6 +100,20 @@ int main(int count, char **args) {
         check(!chroot(place) && !chdir("/"), place);
     } else if (!strcmp(way, "other user")) {
         check(!setgid(65534) && !setuid(65534), "setuid");
+    } else if (!strcmp(way, "child without descriptors")) {
+        const struct rlimit three = {3, 64};
+        check(!setrlimit(RLIMIT_NOFILE, &three), "setrlimit");
+        int status = 0;
+        if (!fork()) {
+            work();
+            _exit(5);
+        }
+        check(wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 5, "the child");
+    } else if (!strcmp(way, "memory")) {
+        // Much of a small container's memory, and more events than a small ring holds.
+        memset(malloc(36 << 20), 1, 36 << 20);
+        for (int i = 0; i < 1000000; i++)
+            free(malloc(40));
     } else if (!strcmp(way, "daemon")) {
         // The parent waits for the daemon by way of a pipe that it holds open, as its stdout is gone.
         int ends[2];
