@@ -175,7 +175,7 @@ fn describe_errno(error: i32) -> &'static str {
         libc::ENAMETOOLONG => "a name is too long",
         libc::EMFILE | libc::ENFILE => "too many open files",
         libc::ENOMEM => "no memory or address space left",
-        libc::ELOOP => "a symbolic link",
+        libc::ELOOP => "a symbolic link of another user's in a folder that everyone may write to",
         _ => "the system refuses",
     }
 }
@@ -208,15 +208,18 @@ fn attempt(path: &mut Path, folder: &[u8], pattern: &[u8]) -> Result<Created, Fa
         }
     }
     expand(path, pattern);
+    if path.overflow {
+        return Err(Failure::TooLong);
+    }
+    let place = make_folders(path)?;
     // A folder is meant if it is one, or is written as one.
-    if path.get().ends_with(b"/") || is_folder(path.as_c_str()) {
+    if path.get().ends_with(b"/") || place.has_folder(path.as_c_str()) {
         path.push(b"/");
         expand(path, DEFAULT);
     }
     if path.overflow {
         return Err(Failure::TooLong);
     }
-    make_folders(path);
     if is_crowded(path) {
         return Err(Failure::TooMany);
     }
@@ -246,9 +249,7 @@ fn adopt(fd: Fd, path: &mut Path) -> Result<Created, Failure> {
         if trusted { NewFile::prepare(&fd).map_err(Failure::Errno) } else { Err(Failure::FileSystem) };
     match prepared {
         Ok(file) => {
-            if options::get().file_mode != 0o600 {
-                fd.chmod(options::get().file_mode);
-            }
+            fd.chmod(options::get().file_mode);
             let taken = core::mem::replace(path, Path::new());
             Ok(Created { file, fd, path: taken, fallbacks: 0 })
         }
@@ -287,22 +288,55 @@ fn expand(path: &mut Path, pattern: &[u8]) {
     }
 }
 
-fn is_folder(path: &CStr) -> bool {
-    sys::stat(path).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+/// A folder on the way to the output.
+struct Place {
+    /// Whether everybody may put things there.
+    is_shared: bool,
 }
 
-/// Makes the folders above the file, as far as they are missing. Failures show when the file is opened.
-fn make_folders(path: &mut Path) {
+impl Place {
+    /// What the link at `path` in this folder leads to, or what is there itself. A link that another user has put into a
+    /// folder that everyone may write to could lead anywhere: it is not followed (as where `fs.protected_symlinks` is set,
+    /// proc_sys_fs(5)).
+    fn follow(&self, path: &CStr) -> Result<libc::stat, i32> {
+        let found = sys::stat(path, libc::AT_SYMLINK_NOFOLLOW)?;
+        if found.st_mode & libc::S_IFMT != libc::S_IFLNK {
+            return Ok(found);
+        }
+        if self.is_shared && found.st_uid != 0 && found.st_uid != sys::effective_user() {
+            return Err(libc::ELOOP);
+        }
+        sys::stat(path, 0)
+    }
+
+    /// Whether there is a folder at `path` in it.
+    fn has_folder(&self, path: &CStr) -> bool {
+        self.follow(path).is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFDIR)
+    }
+}
+
+/// Makes the folders above the file, as far as they are missing; failures to do so show when the file is opened. Returns the
+/// last of them.
+fn make_folders(path: &mut Path) -> Result<Place, Failure> {
+    let is_shared = |found: libc::stat| found.st_mode & libc::S_IWOTH != 0;
+    let start = if path.get().starts_with(b"/") { c"/" } else { c"." };
+    let mut place = Place { is_shared: sys::stat(start, 0).is_ok_and(is_shared) };
     for at in 1..path.length {
         if path.bytes[at] == b'/' {
             path.bytes[at] = 0;
             let folder = path.as_c_str();
-            if sys::stat(folder).is_none() {
-                let _ = sys::make_folder(folder);
+            let mut found = place.follow(folder);
+            if found.is_err_and(|error| error == libc::ENOENT) && sys::make_folder(folder).is_ok() {
+                found = place.follow(folder);
             }
             path.bytes[at] = b'/';
+            match found {
+                Err(libc::ELOOP) => return Err(Failure::Errno(libc::ELOOP)),
+                found => place.is_shared = found.is_ok_and(is_shared),
+            }
         }
     }
+    Ok(place)
 }
 
 /// Whether the folder holds as many traces as are allowed: files whose names end like the one to be made.

@@ -219,12 +219,16 @@ pub fn make_folder(path: &CStr) -> Result<(), i32> {
     checked(syscall!(SYS_mkdirat, libc::AT_FDCWD, path.as_ptr(), 0o777)).map(drop)
 }
 
-/// Device, inode, size and times of a path.
-pub fn stat(path: &CStr) -> Option<libc::stat> {
+/// Device, inode, size and times of a path; `flags` as for `fstatat`.
+pub fn stat(path: &CStr, flags: i32) -> Result<libc::stat, i32> {
     // SAFETY: all zeroes is a valid `stat`.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-    let done = syscall!(SYS_newfstatat, libc::AT_FDCWD, path.as_ptr(), &raw mut stat, 0);
-    (done == 0).then_some(stat)
+    checked(syscall!(SYS_newfstatat, libc::AT_FDCWD, path.as_ptr(), &raw mut stat, flags)).map(|_| stat)
+}
+
+/// The user as whom the kernel lets the process act.
+pub fn effective_user() -> u32 {
+    syscall!(SYS_geteuid) as u32
 }
 
 /// The absolute path of the working folder; `None` if it has none, or one that is too long.

@@ -128,7 +128,7 @@ fn add(image: &Image) -> u16 {
         None => strings::add(image.name.to_bytes()),
     };
     let name = if image.name.is_empty() { c"/proc/self/exe" } else { image.name };
-    if let Some(stat) = sys::stat(name) {
+    if let Ok(stat) = sys::stat(name, 0) {
         module.file_size.store(stat.st_size as u64, Relaxed);
         let mtime = stat.st_mtime as u64 * 1_000_000_000 + stat.st_mtime_nsec as u64;
         module.file_mtime_ns.store(mtime, Relaxed);
