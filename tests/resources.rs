@@ -32,10 +32,11 @@ fn assert_all_recorded(report: &Report) {
     assert_eq!(report.trace.dropped_events, 0, "dropped events");
 }
 
-/// Demands that a trace of limits.c has everything, or says that it has not.
+/// Demands that a trace of limits.c, `threads` of whose threads have grown, has everything or says that it has not.
 #[track_caller]
-fn assert_whole_or_says_so(report: &Report, context: &str) {
-    let is_whole = (report.held_by("work"), report.held_by("grow")) == ((7, 217), GROWN);
+fn assert_whole_or_says_so(report: &Report, threads: u64, context: &str) {
+    let grown = (threads * GROWN.0, threads * GROWN.1);
+    let is_whole = (report.held_by("work"), report.held_by("grow")) == ((7, 217), grown);
     let says_so = report.trace.dropped_events > 0 || report.trace.lost.untracked_blocks > 0;
     assert!(is_whole || says_so, "{context}: blocks are missing, and nothing says so: {:?}", report.trace);
 }
@@ -71,7 +72,7 @@ fn a_disk_that_fills_up_during_the_run_costs_records_and_the_trace_counts_them()
         assert_eq!(outcome.errors(), "", "a disk of {size}");
         let report = Report::of(&traces_in(folder.path())[0]);
         assert_eq!((report.trace.end, report.trace.exit_status), (End::Exit, Some(2)), "a disk of {size}");
-        assert_whole_or_says_so(&report, &format!("a disk of {size}"));
+        assert_whole_or_says_so(&report, 1, &format!("a disk of {size}"));
         assert_ne!(report.held_by("grow"), GROWN, "a disk of {size} is too large for this test");
     }
 }
@@ -198,12 +199,12 @@ fn a_forked_child_that_can_have_no_trace_is_silent_and_counted_in_its_parents() 
 
 #[test]
 fn on_old_kernels_where_space_takes_a_descriptor_a_program_without_any_goes_on() {
-    for way in ["no descriptors", "close for ever"] {
+    for (way, threads) in [("no descriptors", 1), ("close for ever", 2)] {
         let program = limits(way).env("LD_PRELOAD", library_of_old_systems());
         let bare = limits(way).run();
         let traced = program.traced();
         assert_same_outcome(&bare, &traced.outcome);
-        assert_whole_or_says_so(&traced.report(), way);
+        assert_whole_or_says_so(&traced.report(), threads, way);
     }
     let folder = Scratch::new();
     let file = folder.join("everywhere");
@@ -329,4 +330,33 @@ fn a_daemon_is_recorded_beside_its_parent_wherever_it_goes() {
         assert_eq!(daemons.len(), 1, "LIBLEAK_OUTPUT={output}: {:?}", traces_in(folder.path()));
         assert_all_recorded(daemons[0]);
     }
+}
+
+/// Runs confine.c bare and traced: the same, and never killed.
+#[track_caller]
+fn confined(way: &str) -> Report {
+    let program = Program::new(Fixture::c("confine.c").executable()).arg(way);
+    let traced = assert_behaves_the_same(&program);
+    assert_done(&traced.outcome);
+    traced.report()
+}
+
+#[test]
+fn a_program_that_confines_itself_to_what_servers_need_is_recorded_to_the_end() {
+    assert_all_recorded(&confined("usual"));
+}
+
+#[test]
+fn a_program_that_confines_itself_to_its_bare_needs_lives_and_what_is_missing_is_counted() {
+    let report = confined("narrow");
+    assert_eq!((report.trace.end, report.trace.exit_status), (End::Exit, Some(2)), "{:?}", report.trace);
+    assert_whole_or_says_so(&report, 1, "narrow");
+    assert_ne!(report.held_by("grow"), GROWN, "without mprotect the trace cannot grow");
+}
+
+#[test]
+fn a_program_in_strict_mode_lives_and_what_is_missing_is_counted() {
+    let report = confined("strict");
+    assert_whole_or_says_so(&report, 1, "strict");
+    assert_ne!(report.held_by("grow"), GROWN, "without system calls the trace cannot grow");
 }

@@ -30,6 +30,7 @@ mod arch;
 mod arena;
 mod capture;
 mod clock;
+mod confined;
 mod elf;
 mod end;
 mod entry;

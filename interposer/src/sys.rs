@@ -1,7 +1,9 @@
 //! System calls made directly, so that they never touch `errno`, are never hooked and never cancelled.
 //!
-//! Each returns the kernel's value: negative errno on failure.
+//! Each returns the kernel's value: negative errno on failure. One that would end a program which has confined itself is not
+//! made: it fails with EPERM. docs/system-calls.md lists what is called when.
 
+use crate::confined;
 use core::arch::asm;
 use core::ffi::CStr;
 
@@ -12,6 +14,9 @@ use core::ffi::CStr;
 /// As for the call itself.
 #[inline]
 pub unsafe fn call(number: libc::c_long, a: [usize; 6]) -> isize {
+    if !confined::allows(number, &a) {
+        return -libc::EPERM as isize;
+    }
     let result: isize;
     // SAFETY: the caller vouches for the call; the kernel clobbers only what is listed.
     #[cfg(target_arch = "x86_64")]
@@ -164,9 +169,9 @@ pub fn advise(address: *mut u8, length: usize, advice: i32) -> Result<(), i32> {
     checked(syscall!(SYS_madvise, address, length, advice)).map(drop)
 }
 
-/// Process id, straight from the kernel (libc's may be stale in odd children).
+/// Process id, straight from the kernel (libc's may be stale in odd children); 0 where a confined process may not ask.
 pub fn pid() -> u32 {
-    syscall!(SYS_getpid) as u32
+    checked(syscall!(SYS_getpid)).unwrap_or(0) as u32
 }
 
 /// Parent process id.
@@ -189,7 +194,7 @@ pub fn yield_now() {
     syscall!(SYS_sched_yield);
 }
 
-/// A clock's reading in ns.
+/// A clock's reading in ns; 0 where a confined process may not ask.
 pub fn clock_ns(clock: i32) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     syscall!(SYS_clock_gettime, clock, &raw mut time);
