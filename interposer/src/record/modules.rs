@@ -65,30 +65,38 @@ fn get(index: u64) -> &'static Module {
     unsafe { &*REGION.at(index).cast() }
 }
 
-/// The newest record that overlaps the image, if it is the same image.
+/// The record of the image. One that was at this place before, made room for others and is back keeps its record: a program that
+/// loads and unloads plugins for ever has no more of them than plugins and places.
 fn find(image: &Image) -> Option<u16> {
     // SAFETY: the loader says it is mapped.
     let id = unsafe { elf::build_id(image.start, image.end) };
+    let mut returned = None;
     for index in (0..REGION.count()).rev() {
         let module = get(index);
         let (start, end) = (module.start.load(Relaxed) as usize, module.end.load(Relaxed) as usize);
         if module.ready.load(Acquire) == 0 || end <= image.start || image.end <= start {
             continue;
         }
-        if module.gone.load(Relaxed) != 0 {
-            continue;
-        }
         let same = start == image.start
             && end == image.end
             && module.bias.load(Relaxed) as usize == image.bias
             && same_build_id(module, id);
-        if same {
-            return Some(index as u16 + 1);
+        let is_gone = module.gone.load(Relaxed) != 0;
+        match (same, is_gone) {
+            (true, false) => return Some(index as u16 + 1),
+            // Without a build-id it may be another one.
+            (true, true) if !id.is_empty() => returned = returned.or(Some(index)),
+            (_, true) => {}
+            (false, false) => {
+                module.gone.store(clock::now().max(1), Relaxed);
+                next_generation();
+            }
         }
-        module.gone.store(clock::now().max(1), Relaxed);
-        next_generation();
     }
-    None
+    let index = returned?;
+    get(index).gone.store(0, Relaxed);
+    next_generation();
+    Some(index as u16 + 1)
 }
 
 fn build_id_words(id: &[u8]) -> [u64; MAX_BUILD_ID / 8] {
