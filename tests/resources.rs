@@ -1,12 +1,13 @@
 //! What a program is short of, or lets go of: it goes on as it would have bare, and what is not recorded is said.
 
-use libleak_tests::artefacts::{library, library_of_old_systems};
+use libleak_tests::artefacts::{library, library_of_old_systems, workspace};
 use libleak_tests::compare::assert_same_outcome;
 use libleak_tests::inside::Mounted;
 use libleak_tests::{
-    End, Fixture, Outcome, Program, Report, Scratch, assert_behaves_the_same, assert_one_line,
+    End, Fixture, Outcome, Program, Report, Scratch, assert_behaves_the_same, assert_one_line, missing,
     program::traces_in,
 };
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -252,7 +253,7 @@ fn a_program_that_locks_its_memory_does_not_make_libleaks_reservations_resident(
         let errors = outcome.errors();
         errors.lines().last().and_then(|line| line.parse::<u64>().ok()).unwrap_or_else(|| panic!("{errors}"))
     };
-    if libleak_tests::missing(&["/usr/bin/time"]) {
+    if missing(&["/usr/bin/time"]) {
         return;
     }
     let bare = kib(program.run());
@@ -359,4 +360,71 @@ fn a_program_in_strict_mode_lives_and_what_is_missing_is_counted() {
     let report = confined("strict");
     assert_whole_or_says_so(&report, 1, "strict");
     assert_ne!(report.held_by("grow"), GROWN, "without system calls the trace cannot grow");
+}
+
+/// The names of the system calls of a program and how often each was made, from strace(1).
+fn system_calls(program: &Program, folder: &Scratch) -> BTreeMap<String, u64> {
+    let log = folder.join("strace");
+    let strace = Program::new("strace").args(["-f", "-qq", "-o"]).arg(&log);
+    strace.wrapping(program).run();
+    let mut calls = BTreeMap::new();
+    for line in fs::read_to_string(&log).expect("strace's log").lines() {
+        // `PID name(arguments…`; lines of calls resumed and of signals have no such name.
+        let call = line.split_once(' ').and_then(|(_, call)| call.trim_start().split_once('('));
+        let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if let Some(name) = call.map(|(name, _)| name).filter(is_name) {
+            *calls.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    calls
+}
+
+/// strace(1) with libleak.so for the program only.
+fn for_strace(program: &Program, folder: &Scratch) -> Program {
+    let setting = |name: &str, value: &Path| format!("{name}={}", value.display());
+    let env = Program::new("/usr/bin/env").arg(setting("LD_PRELOAD", &library()));
+    env.arg(setting("LIBLEAK_OUTPUT", &folder.join("traces/%e.%p.bin"))).wrapping(program)
+}
+
+#[test]
+fn libleak_makes_only_the_system_calls_that_its_documentation_lists() {
+    if missing(&["strace"]) {
+        return;
+    }
+    let page = fs::read_to_string(workspace().join("docs/system-calls.md")).expect("the documentation");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
+    let listed: BTreeSet<&str> = rows
+        .filter_map(|row| row.split(" | ").nth(1))
+        .flat_map(|calls| calls.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(listed.contains("openat"), "{listed:?}");
+    let churn = Program::new(Fixture::c("churn.c").executable()).args(["20000", "8", "2"]);
+    let children = Program::new(Fixture::c("children.c").executable()).arg("fork");
+    let odd = Program::new(Fixture::c("odd_stacks.c").executable()).arg("coroutine");
+    for program in [churn, children, odd, limits("daemon"), limits("address space")] {
+        let folder = Scratch::new();
+        // `env` bare too, so that it is on both sides.
+        let bare = system_calls(&Program::new("/usr/bin/env").wrapping(&program), &folder);
+        let traced = system_calls(&for_strace(&program, &folder), &folder);
+        let more: Vec<&String> = traced.keys().filter(|name| !bare.contains_key(*name)).collect();
+        assert!(more.len() > 5, "libleak was not there: {more:?}");
+        let unlisted: Vec<_> = more.iter().filter(|name| !listed.contains(name.as_str())).collect();
+        assert!(unlisted.is_empty(), "{program:?}: not in docs/system-calls.md: {unlisted:?}");
+    }
+}
+
+#[test]
+fn no_system_call_is_made_on_the_hot_path() {
+    if missing(&["strace"]) {
+        return;
+    }
+    let count = |pairs: &str| {
+        let folder = Scratch::new();
+        let churn = Program::new(Fixture::c("churn.c").executable()).args([pairs, "8", "1"]);
+        let program = churn.env("LIBLEAK_RING", "0");
+        system_calls(&for_strace(&program, &folder), &folder).values().sum::<u64>()
+    };
+    let (few, many) = (count("20000"), count("2000000"));
+    // The clock is asked for the time now and then, less and less often.
+    assert!(many < few + 200, "{few} system calls for 20,000 blocks, {many} for 2,000,000");
 }

@@ -2,6 +2,7 @@
 //!
 //! `scripts/soak` runs it for half an hour; here it takes less than a minute.
 
+use libleak_tests::artefacts::analyzer;
 use libleak_tests::program::{Outcome, traces_in};
 use libleak_tests::skip::note;
 use libleak_tests::{End, Fixture, Program, Report, Scratch};
@@ -88,11 +89,20 @@ fn peaks(samples: &[Sample], number: fn(&Sample) -> u64) -> (u64, u64) {
     (peak(&samples[quarter..2 * quarter]), peak(&samples[2 * quarter..]))
 }
 
+/// How many modules a trace has on record.
+fn modules(trace: &Path) -> usize {
+    let info = Program::new(analyzer()).arg("info").args(["--format", "json"]).arg(trace).run().succeeded();
+    let info: serde_json::Value = serde_json::from_slice(&info.stdout).expect("JSON");
+    info["modules"].as_array().expect("modules").len()
+}
+
 #[test]
 fn threads_children_plugins_and_events_for_a_while_are_exact_and_take_no_more_and_more() {
     let plugin = |size: &str| Fixture::c_with("soak_plugin.c", &["-shared", "-fPIC", size]);
     let program = Program::new(Fixture::c_with("soak.c", &["-ldl"]).executable()).arg(seconds().to_string());
     let program = program.arg(plugin("-DSIZE=100").executable()).arg(plugin("-DSIZE=200").executable());
+    // A ring that is full soon, so that it does not grow in the second half.
+    let program = program.env("LIBLEAK_RING", "1M");
     let folder = Scratch::new();
     let child = program.preloaded(folder.path()).spawn();
     let trace = folder.join(format!("soak.{}.bin", child.id()));
@@ -113,6 +123,8 @@ fn threads_children_plugins_and_events_for_a_while_are_exact_and_take_no_more_an
     assert!(events > seconds() * 40_000, "{events} events are not what {} s should bring", seconds());
     assert!(children as u64 >= seconds() / 3, "{children} children");
 
+    let modules = modules(&trace);
+    assert!(modules < 64, "{modules} modules are on record, of two plugins and a few libraries");
     let (first, last) = (peaks(&samples, |sample| sample.resident), peaks(&samples, |sample| sample.file));
     for (what, (before, after)) in [("resident", first), ("the file", last)] {
         note(&format!("{what}: {before} bytes at most in the first half, {after} in the second"));

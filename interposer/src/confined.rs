@@ -230,7 +230,7 @@ mod tests {
             instruction(0xac, 0, 0, 0),
             instruction(0x16, 0, 0, 0),
         ];
-        assert_eq!(run(&filter, &[0; 16]), Some((64 - 4) / 5 ^ 5));
+        assert_eq!(run(&filter, &[0; 16]), Some(((64 - 4) / 5) ^ 5));
     }
 
     #[test]

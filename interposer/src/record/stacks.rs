@@ -38,6 +38,7 @@ pub fn open() {
     let length =
         sys::share_of_limits(MOST, 32) / (LAST_CHILD_STEP as usize * ENTRY) * LAST_CHILD_STEP as usize;
     if let Some(memory) = sys::reserve_private(length * ENTRY) {
+        WITH_LAST_CHILD.store(0, Relaxed);
         LAST_CHILD.store(memory.cast(), Relaxed);
         RESERVED.store(length as u32, Relaxed);
     }

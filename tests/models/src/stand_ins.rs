@@ -104,6 +104,16 @@ pub mod sys {
         memory::take(length)
     }
 
+    /// The same.
+    pub fn reserve_private(length: usize) -> Option<*mut u8> {
+        memory::take(length)
+    }
+
+    /// Memory has no limits.
+    pub fn share_of_limits(wanted: usize, _part: usize) -> usize {
+        wanted
+    }
+
     /// Memory is never used again.
     ///
     /// # Safety
