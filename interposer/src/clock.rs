@@ -62,10 +62,20 @@ pub fn estimate_rate(clock: &Clock) {
     }
 }
 
-/// Adds an anchor of this moment.
+/// Time stands still from here on: the process may neither read the counter any more nor ask the kernel.
+pub fn stop() {
+    let now = now();
+    // What is left of the other clock, when the kernel may not be asked, is 0.
+    BASE.store(0u64.wrapping_sub(now), Relaxed);
+    COUNTER_IS_STEADY.store(false, Relaxed);
+}
+
+/// Adds an anchor of this moment, if the process may ask for the time.
 pub fn anchor(clock: &Clock) {
-    let monotonic = sys::clock_ns(libc::CLOCK_MONOTONIC);
-    clock.add(now(), monotonic, sys::clock_ns(libc::CLOCK_REALTIME));
+    let (monotonic, realtime) = (sys::clock_ns(libc::CLOCK_MONOTONIC), sys::clock_ns(libc::CLOCK_REALTIME));
+    if monotonic != 0 && realtime != 0 {
+        clock.add(now(), monotonic, realtime);
+    }
 }
 
 /// Adds an anchor if the last one is old: at ever larger distances, so that reading the clocks costs nothing to speak of.

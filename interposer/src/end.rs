@@ -31,7 +31,7 @@ pub fn cut() {
 pub fn is_ours() -> bool {
     runtime::is_recording()
         && !fork::is_child()
-        && file::header_if_any().is_some_and(|header| header.pid.load(Relaxed) == sys::pid())
+        && file::header_if_any().is_some_and(|header| [header.pid.load(Relaxed), 0].contains(&sys::pid()))
 }
 
 /// Notes how the process ends. What is recorded afterwards (destructors, say) still counts.

@@ -7,6 +7,7 @@
 
 use crate::lock::Lock;
 use crate::options::{self, PATH_MAX};
+use crate::record::stacks;
 use crate::sys::{self, Fd};
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
@@ -78,8 +79,10 @@ impl NewFile {
         }
         let length = INITIAL_LENGTH.min(limit);
         fd.truncate(length)?;
-        let address_space = sys::soft_limit(libc::RLIMIT_AS);
-        let mut reserved = if address_space == u64::MAX { RESERVATION } else { (address_space / 8) as usize };
+        let mut reserved = match RESERVED.load(Relaxed) {
+            0 => reservation(sys::soft_limit(libc::RLIMIT_AS)),
+            parents => parents,
+        };
         let mapping = loop {
             reserved = reserved.next_multiple_of(PAGE as usize).max(HEADER_SIZE as usize);
             match fd.map(reserved) {
@@ -169,6 +172,26 @@ pub fn detach() -> bool {
     let file = reopen();
     sys::map_private_at(base, reserved, file.as_ref());
     sys::allow_access(base, if file.is_some() { granted } else { reserved }).is_ok() && file.is_some()
+}
+
+/// Address space to keep for the file where as much as `limit` may be used.
+fn reservation(limit: u64) -> usize {
+    if limit == u64::MAX { RESERVATION } else { (limit / 8).next_multiple_of(PAGE) as usize }
+}
+
+/// The process is about to limit its own address space: gives back what libleak has reserved beyond its share, so that the limit
+/// leaves the program what it counts on.
+pub fn yield_address_space(limit: u64) {
+    let Some(header) = header_if_any() else { return };
+    let Some(_held) = GROWING.lock() else { return };
+    let kept = reservation(limit).max(header.granted.load(Relaxed) as usize);
+    let reserved = RESERVED.load(Relaxed);
+    if kept < reserved {
+        RESERVED.store(kept, Relaxed);
+        // SAFETY: the end of the reservation, of which nothing was granted, nor will be.
+        unsafe { sys::unmap(BASE.load(Relaxed).add(kept), reserved - kept) };
+        stacks::give_back_reservation();
+    }
 }
 
 /// Declares the file complete enough to be read.

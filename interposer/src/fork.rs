@@ -5,8 +5,9 @@
 //! only executes another program pays nothing. A `vfork` child shares the parent's memory: its events are its parent's.
 
 use crate::lock::Lock;
+use crate::log::{self, Level};
 use crate::options;
-use crate::record::{live, mappings, modules, ring, sites, stacks, strings};
+use crate::record::{live, lose, mappings, modules, ring, sites, stacks, strings};
 use crate::{aside, clock, file, output, runtime, signals, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited};
@@ -105,7 +106,15 @@ pub fn begin_child(sp: usize) -> bool {
         if !is_child() {
             return;
         }
-        if options::get().follow.forks() && copy() {
+        // Where the parent's diagnostics went, the child may have a connection or a file by now.
+        log::set_level(Level::Off);
+        let followed = options::get().follow.forks()
+            && (copy() || {
+                // The parent's file is the only one there is to say so; a counter is all of it that a child ever touches.
+                lose(|lost| &lost.unfollowed_children);
+                false
+            });
+        if followed {
             set_recording(true);
         } else {
             runtime::stop();

@@ -31,6 +31,7 @@ mod arena;
 mod aside;
 mod capture;
 mod clock;
+mod confined;
 #[cfg(target_arch = "x86_64")]
 mod early;
 mod elf;

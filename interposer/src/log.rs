@@ -1,4 +1,5 @@
-//! Diagnostics: single lines to stderr, each starting with `libleak:`, written in one piece and only before `main`.
+//! Diagnostics: single lines to stderr, each starting with `libleak:`, written in one piece and only before `main`: later,
+//! descriptor 2 may be anything.
 
 use crate::sys;
 use core::fmt::Write;
@@ -55,14 +56,28 @@ impl Write for Line {
     }
 }
 
-/// Shows bytes of unknown encoding: what is not printable ASCII appears as `\xNN`.
+/// Shows bytes of unknown encoding: what is not printable ASCII appears as `\xNN`, and dots stand for the middle of what would
+/// leave no room for the rest of the line.
 pub struct Shown<'a>(pub &'a [u8]);
 
 impl core::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.0.iter().try_for_each(|&byte| match byte {
-            b' '..=b'~' => f.write_char(byte as char),
-            _ => write!(f, "\\x{byte:02x}"),
-        })
+        const KEPT: usize = 200;
+        let (start, end) = match self.0.len() {
+            0..600 => (self.0, &[][..]),
+            length => (&self.0[..KEPT], &self.0[length - KEPT..]),
+        };
+        let show = |f: &mut core::fmt::Formatter<'_>, bytes: &[u8]| {
+            bytes.iter().try_for_each(|&byte| match byte {
+                b' '..=b'~' => f.write_char(byte as char),
+                _ => write!(f, "\\x{byte:02x}"),
+            })
+        };
+        show(f, start)?;
+        if !end.is_empty() {
+            f.write_str("[...]")?;
+            show(f, end)?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The `LIBLEAK_…` settings: read once, validated here, bad values reported in one line each.
 
 use crate::log::{self, Level, Shown};
+use crate::sys;
 use core::cell::UnsafeCell;
 
 /// Longest path that libleak handles, with its NUL.
@@ -66,6 +67,8 @@ pub struct Options {
     pub only: Text<1024>,
     /// `TMPDIR`; empty if unset.
     pub temporary_folder: Text<1024>,
+    /// The folder in which the program was started, for outputs that are not absolute; empty if it has no path.
+    pub working_folder: Text<PATH_MAX>,
     /// `LIBLEAK_SAMPLE`: mean bytes between samples; 0 is every allocation.
     pub sample: u64,
     /// `LIBLEAK_SEED`, of the samples' random numbers.
@@ -90,6 +93,7 @@ const DEFAULTS: Options = Options {
     output: Text::empty(),
     only: Text::empty(),
     temporary_folder: Text::empty(),
+    working_folder: Text::empty(),
     sample: 0,
     seed: None,
     ring: None,
@@ -129,6 +133,9 @@ pub unsafe fn read<'a>(entries: impl Iterator<Item = &'a [u8]> + Clone) {
     if let Some(folder) = entries.clone().find_map(|entry| entry.strip_prefix(b"TMPDIR=")) {
         options.temporary_folder.set(folder);
     }
+    // A child that has gone elsewhere writes beside its parent.
+    let mut buffer = [0; PATH_MAX];
+    options.working_folder.set(sys::working_folder(&mut buffer).unwrap_or_default());
     for (name, value) in entries.filter_map(setting) {
         if name != b"LOG" || value.is_empty() {
             read_one(options, name, value);

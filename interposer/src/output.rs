@@ -180,7 +180,7 @@ fn describe_errno(error: i32) -> &'static str {
         libc::ENAMETOOLONG => "a name is too long",
         libc::EMFILE | libc::ENFILE => "too many open files",
         libc::ENOMEM => "no memory or address space left",
-        libc::ELOOP => "a symbolic link",
+        libc::ELOOP => "a symbolic link of another user's in a folder that everyone may write to",
         _ => "the system refuses",
     }
 }
@@ -206,24 +206,26 @@ fn attempt(path: &mut Path, folder: &[u8], pattern: &[u8]) -> Result<Created, Fa
         path.push(b"/");
     } else if !pattern.starts_with(b"/") {
         // The program may change its folder, and the file may have to be opened again.
-        let mut buffer = [0; PATH_MAX];
-        if let Some(length) = sys::read_link(c"/proc/self/cwd", &mut buffer) {
-            path.push(&buffer[..length]);
+        let working = options::get().working_folder.get();
+        if !working.is_empty() {
+            path.push(working);
             path.push(b"/");
         }
     }
     expand(path, pattern);
+    if path.overflow {
+        return Err(Failure::TooLong);
+    }
+    let place = make_folders(path)?;
     // A folder is meant if it is one, or is written as one.
-    if path.get().ends_with(b"/") || is_folder(path.as_c_str()) {
+    if path.get().ends_with(b"/") || place.has_folder(path.as_c_str()) {
         path.push(b"/");
         expand(path, DEFAULT);
     }
     if path.overflow {
         return Err(Failure::TooLong);
     }
-    let folder_length = path.get().iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-    make_folders(path);
-    if is_crowded(path, folder_length) {
+    if is_crowded(path) {
         return Err(Failure::TooMany);
     }
     let stem = path.length;
@@ -252,9 +254,7 @@ fn adopt(fd: Fd, path: &mut Path) -> Result<Created, Failure> {
         if trusted { NewFile::prepare(&fd).map_err(Failure::Errno) } else { Err(Failure::FileSystem) };
     match prepared {
         Ok(file) => {
-            if options::get().file_mode != 0o600 {
-                fd.chmod(options::get().file_mode);
-            }
+            fd.chmod(options::get().file_mode);
             let taken = core::mem::replace(path, Path::new());
             Ok(Created { file, fd, path: taken, fallbacks: 0 })
         }
@@ -281,7 +281,8 @@ fn expand(path: &mut Path, pattern: &[u8]) {
             }
             Some(b'p') => path.push_number(sys::pid() as u64),
             Some(b'h') => {
-                let host = sys::host_name();
+                // Nothing keeps a name from having slashes in it.
+                let host = sys::host_name().map(|byte| if byte == b'/' { b'_' } else { byte });
                 path.push(host.split(|byte| *byte == 0).next().unwrap_or_default());
             }
             Some(b't') => path.push_number(sys::clock_ns(libc::CLOCK_REALTIME) / 1_000_000_000),
@@ -292,37 +293,77 @@ fn expand(path: &mut Path, pattern: &[u8]) {
     }
 }
 
-fn is_folder(path: &CStr) -> bool {
-    sys::stat(path).is_some_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFDIR)
+/// A folder on the way to the output.
+struct Place {
+    /// Whether everybody may put things there.
+    is_shared: bool,
 }
 
-/// Makes the folders above the file, as far as they are missing. Failures show when the file is opened.
-fn make_folders(path: &mut Path) {
+impl Place {
+    /// What the link at `path` in this folder leads to, or what is there itself. A link that another user has put into a
+    /// folder that everyone may write to could lead anywhere: it is not followed (as where `fs.protected_symlinks` is set,
+    /// proc_sys_fs(5)).
+    fn follow(&self, path: &CStr) -> Result<libc::stat, i32> {
+        let found = sys::stat(path, libc::AT_SYMLINK_NOFOLLOW)?;
+        if found.st_mode & libc::S_IFMT != libc::S_IFLNK {
+            return Ok(found);
+        }
+        if self.is_shared && found.st_uid != 0 && found.st_uid != sys::effective_user() {
+            return Err(libc::ELOOP);
+        }
+        sys::stat(path, 0)
+    }
+
+    /// Whether there is a folder at `path` in it.
+    fn has_folder(&self, path: &CStr) -> bool {
+        self.follow(path).is_ok_and(|found| found.st_mode & libc::S_IFMT == libc::S_IFDIR)
+    }
+}
+
+/// Makes the folders above the file, as far as they are missing; failures to do so show when the file is opened. Returns the
+/// last of them.
+fn make_folders(path: &mut Path) -> Result<Place, Failure> {
+    let is_shared = |found: libc::stat| found.st_mode & libc::S_IWOTH != 0;
+    let start = if path.get().starts_with(b"/") { c"/" } else { c"." };
+    let mut place = Place { is_shared: sys::stat(start, 0).is_ok_and(is_shared) };
     for at in 1..path.length {
         if path.bytes[at] == b'/' {
             path.bytes[at] = 0;
             let folder = path.as_c_str();
-            if sys::stat(folder).is_none() {
-                let _ = sys::make_folder(folder);
+            let mut found = place.follow(folder);
+            if found.is_err_and(|error| error == libc::ENOENT) && sys::make_folder(folder).is_ok() {
+                found = place.follow(folder);
             }
             path.bytes[at] = b'/';
+            match found {
+                Err(libc::ELOOP) => return Err(Failure::Errno(libc::ELOOP)),
+                found => place.is_shared = found.is_ok_and(is_shared),
+            }
         }
     }
+    Ok(place)
 }
 
 /// Whether the folder holds as many traces as are allowed: files whose names end like the one to be made.
-fn is_crowded(path: &mut Path, folder_length: usize) -> bool {
+fn is_crowded(path: &mut Path) -> bool {
     let allowed = options::get().max_files;
-    let name = path.get().get(folder_length + 1..).unwrap_or_default();
+    let slash = path.get().iter().rposition(|byte| *byte == b'/');
+    let name = path.get().get(slash.map_or(0, |slash| slash + 1)..).unwrap_or_default();
     let ending =
         name.iter().rposition(|byte| *byte == b'.').and_then(|dot| name.get(dot..)).unwrap_or(b".bin");
     let mut kept = [0; 32];
     let Some(kept) = kept.get_mut(..ending.len()) else { return false };
     kept.copy_from_slice(ending);
-    path.bytes[folder_length] = 0;
-    let folder = if folder_length == 0 { c"/" } else { path.as_c_str() };
-    let count = count_files(folder, kept, allowed);
-    path.bytes[folder_length] = b'/';
+    let count = match slash {
+        None => count_files(c".", kept, allowed),
+        Some(0) => count_files(c"/", kept, allowed),
+        Some(slash) => {
+            path.bytes[slash] = 0;
+            let count = count_files(path.as_c_str(), kept, allowed);
+            path.bytes[slash] = b'/';
+            count
+        }
+    };
     count >= allowed
 }
 
@@ -369,18 +410,44 @@ pub fn ring_limit() -> RingLimit {
     }
 }
 
-/// The memory limit of this cgroup (version 2, as seen in its own namespace, or by its path; version 1 as mounted).
+/// The memory limit of this process's cgroup: the lowest of its own and of those around it, in version 2 and version 1.
 fn cgroup_limit() -> Option<u64> {
-    let mut own = [0; 1024];
-    let length = Fd::open(c"/proc/self/cgroup", libc::O_RDONLY, 0).ok()?.read_full(&mut own);
-    let line = own[..length].split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"));
+    let mut own = [0; 4096];
+    let length = Fd::open(c"/proc/self/cgroup", libc::O_RDONLY, 0).map_or(0, |fd| fd.read_full(&mut own));
+    // Number, controllers (none in version 2), path: cgroups(7). Without /proc, what is mounted at the top.
+    let find = |is_it: fn(&[u8]) -> bool| {
+        own[..length].split(|byte| *byte == b'\n').find_map(|line| {
+            let mut fields = line.splitn(3, |byte| *byte == b':').skip(1);
+            fields.next().filter(|controllers| is_it(controllers)).and(fields.next())
+        })
+    };
+    let unified = find(<[u8]>::is_empty).unwrap_or_default();
+    let memory = find(|controllers| controllers.split(|byte| *byte == b',').any(|name| name == b"memory"));
+    let limits = [
+        lowest(b"/sys/fs/cgroup", unified, b"/memory.max"),
+        lowest(b"/sys/fs/cgroup/memory", memory.unwrap_or_default(), b"/memory.limit_in_bytes"),
+    ];
+    limits.into_iter().flatten().min()
+}
+
+/// The lowest number in the files `name` of the folder `below` the mounted one, and of all between them. A container may see its
+/// own cgroup at the top, but the path from the host's: then only the top is there.
+fn lowest(mounted: &[u8], below: &[u8], name: &[u8]) -> Option<u64> {
     let mut path = Path::new();
-    path.push(b"/sys/fs/cgroup");
-    path.push(line.unwrap_or_default());
-    path.push(b"/memory.max");
-    read_number(path.as_c_str())
-        .or_else(|| read_number(c"/sys/fs/cgroup/memory.max"))
-        .or_else(|| read_number(c"/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+    path.push(mounted);
+    path.push(below);
+    let mut lowest: Option<u64> = None;
+    loop {
+        let folder = path.length;
+        path.push(name);
+        let found = read_number(path.as_c_str());
+        lowest = found.into_iter().chain(lowest).min();
+        if folder <= mounted.len() {
+            return lowest;
+        }
+        let slash = path.get()[..folder].iter().rposition(|byte| *byte == b'/');
+        path.cut(slash.unwrap_or(0).max(mounted.len()));
+    }
 }
 
 fn read_number(path: &CStr) -> Option<u64> {

@@ -6,7 +6,7 @@ use crate::{
     aside, clock, elf, end, environment, file, fork, next, options, output, record, signals, single, sys,
     thread,
 };
-use core::ffi::c_char;
+use core::ffi::{CStr, c_char};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 use libleak_format::header::{Allocator, Attach, Fallback};
@@ -160,10 +160,27 @@ pub fn open_regions(ring_limit: u64) {
     thread::roster::SLOTS.open(0);
 }
 
-/// The executable's path, as the kernel knows it.
+/// The executable's path, as the kernel knows it; without /proc, as it was called.
 pub fn executable(buffer: &mut [u8]) -> &[u8] {
-    let length = sys::read_link(c"/proc/self/exe", buffer).unwrap_or(0);
-    buffer.get(..length).unwrap_or_default()
+    if let Some(length) = sys::read_link(c"/proc/self/exe", buffer) {
+        return buffer.get(..length).unwrap_or_default();
+    }
+    // SAFETY: reads the auxiliary vector; the kernel has put the path above the stack.
+    let called = unsafe { libc::getauxval(libc::AT_EXECFN) as *const c_char };
+    if called.is_null() {
+        return &[];
+    }
+    // SAFETY: as above.
+    let called = unsafe { CStr::from_ptr(called) }.to_bytes();
+    let folder = if called.starts_with(b"/") { &[] } else { options::get().working_folder.get() };
+    let separator: &[u8] = if folder.is_empty() { b"" } else { b"/" };
+    let mut length = 0;
+    for part in [folder, separator, called] {
+        let Some(room) = buffer.get_mut(length..length + part.len()) else { return &[] };
+        room.copy_from_slice(part);
+        length += part.len();
+    }
+    &buffer[..length]
 }
 
 /// Whether `main` may have run before us: then blocks from before are unknown.
@@ -200,26 +217,25 @@ fn allocator() -> u32 {
 /// As [`options::read`].
 unsafe fn read_environment() {
     unsafe extern "C" {
-        static environ: *const *const core::ffi::c_char;
+        static environ: *const *const c_char;
     }
-    // SAFETY: libc's list of strings, ended by a null pointer; and see the caller.
+    // SAFETY: libc's list of strings, ended by a null pointer, or the kernel's; and see the caller.
     unsafe {
-        if !environ.is_null() {
-            return options::read(environment::strings(environ));
-        }
+        let list = if environ.is_null() { initial_environment().unwrap_or(environ) } else { environ };
+        options::read(environment::strings(list));
     }
-    // Environments are at most a quarter of the stack limit, 2 MiB by default (execve(2)).
-    const ROOM: usize = 2 << 20;
-    let (Ok(fd), Some(room)) =
-        (sys::Fd::open(c"/proc/self/environ", libc::O_RDONLY, 0), sys::map_private(ROOM))
-    else {
-        return;
-    };
-    // SAFETY: fresh memory of this size, given back below; `options` keeps copies only.
+}
+
+/// The environment as it stands above the first frame of the process: the loader says where that began. There (System V ABI,
+/// "Initial Stack and Register State"; the same on aarch64) stand the number of arguments, the arguments, a null pointer, and
+/// the environment.
+fn initial_environment() -> Option<*const *const c_char> {
+    let variable = elf::images().find_map(|image| image.variable(c"__libc_stack_end"))?;
+    // SAFETY: the loader's variable, a pointer that it set before anything else ran, to what the kernel wrote.
     unsafe {
-        let bytes = core::slice::from_raw_parts_mut(room, ROOM);
-        let length = fd.read_full(bytes);
-        options::read(bytes[..length].split(|byte| *byte == 0));
-        sys::unmap(room, ROOM);
+        let start = (variable as *const *const usize).read().as_ref()? as *const usize;
+        let arguments = start.read();
+        let environment = start.add(1 + arguments + 1) as *const *const c_char;
+        environment.sub(1).read().is_null().then_some(environment)
     }
 }

@@ -1,7 +1,9 @@
 //! System calls made directly, so that they never touch `errno`, are never hooked and never cancelled.
 //!
-//! Each returns the kernel's value: negative errno on failure.
+//! Each returns the kernel's value: negative errno on failure. One that would end a program which has confined itself is not
+//! made: it fails with EPERM. docs/system-calls.md lists what is called when.
 
+use crate::confined;
 use core::arch::asm;
 use core::ffi::CStr;
 
@@ -12,6 +14,9 @@ use core::ffi::CStr;
 /// As for the call itself.
 #[inline]
 pub unsafe fn call(number: libc::c_long, a: [usize; 6]) -> isize {
+    if !confined::allows(number, &a) {
+        return -libc::EPERM as isize;
+    }
     let result: isize;
     // SAFETY: the caller vouches for the call; the kernel clobbers only what is listed.
     #[cfg(target_arch = "x86_64")]
@@ -125,10 +130,19 @@ fn checked(result: isize) -> Result<usize, i32> {
 
 /// Private zeroed memory; `None` if the system has none.
 pub fn map_private(length: usize) -> Option<*mut u8> {
+    map_anonymous(length, libc::PROT_READ | libc::PROT_WRITE)
+}
+
+/// Address space for private memory, which [`allow_access`] makes such: until then it counts against no limit but that on
+/// address space, and `mlockall` does not make it resident.
+pub fn reserve_private(length: usize) -> Option<*mut u8> {
+    map_anonymous(length, libc::PROT_NONE)
+}
+
+fn map_anonymous(length: usize, access: i32) -> Option<*mut u8> {
     /// Sparse tables are as long as this: they would make a core file of hundreds of MiB, most of it holes.
     const LONG: usize = 1 << 20;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    let access = libc::PROT_READ | libc::PROT_WRITE;
     let mapped = checked(syscall!(SYS_mmap, 0, length, access, flags, -1isize, 0));
     let address = mapped.ok()? as *mut u8;
     if length >= LONG {
@@ -174,9 +188,9 @@ pub fn advise(address: *mut u8, length: usize, advice: i32) -> Result<(), i32> {
     checked(syscall!(SYS_madvise, address, length, advice)).map(drop)
 }
 
-/// Process id, straight from the kernel (libc's may be stale in odd children).
+/// Process id, straight from the kernel (libc's may be stale in odd children); 0 where a confined process may not ask.
 pub fn pid() -> u32 {
-    syscall!(SYS_getpid) as u32
+    checked(syscall!(SYS_getpid)).unwrap_or(0) as u32
 }
 
 /// Parent process id.
@@ -199,7 +213,7 @@ pub fn yield_now() {
     syscall!(SYS_sched_yield);
 }
 
-/// A clock's reading in ns.
+/// A clock's reading in ns; 0 where a confined process may not ask.
 pub fn clock_ns(clock: i32) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     syscall!(SYS_clock_gettime, clock, &raw mut time);
@@ -213,6 +227,12 @@ pub fn soft_limit(resource: u32) -> u64 {
     limit.rlim_cur
 }
 
+/// The most of `wanted` bytes that something large may take of the memory and address space that limits leave: 1/`part` of it.
+pub fn share_of_limits(wanted: usize, part: usize) -> usize {
+    let limit = soft_limit(libc::RLIMIT_AS).min(soft_limit(libc::RLIMIT_DATA));
+    if limit == u64::MAX { wanted } else { wanted.min(limit as usize / part) }
+}
+
 /// Writes to stderr, best effort.
 pub fn write_stderr(bytes: &[u8]) {
     syscall!(SYS_write, 2, bytes.as_ptr(), bytes.len());
@@ -223,12 +243,23 @@ pub fn make_folder(path: &CStr) -> Result<(), i32> {
     checked(syscall!(SYS_mkdirat, libc::AT_FDCWD, path.as_ptr(), 0o777)).map(drop)
 }
 
-/// Device, inode, size and times of a path.
-pub fn stat(path: &CStr) -> Option<libc::stat> {
+/// Device, inode, size and times of a path; `flags` as for `fstatat`.
+pub fn stat(path: &CStr, flags: i32) -> Result<libc::stat, i32> {
     // SAFETY: all zeroes is a valid `stat`.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-    let done = syscall!(SYS_newfstatat, libc::AT_FDCWD, path.as_ptr(), &raw mut stat, 0);
-    (done == 0).then_some(stat)
+    checked(syscall!(SYS_newfstatat, libc::AT_FDCWD, path.as_ptr(), &raw mut stat, flags)).map(|_| stat)
+}
+
+/// The user as whom the kernel lets the process act.
+pub fn effective_user() -> u32 {
+    syscall!(SYS_geteuid) as u32
+}
+
+/// The absolute path of the working folder; `None` if it has none, or one that is too long.
+pub fn working_folder(buffer: &mut [u8]) -> Option<&[u8]> {
+    let length = checked(syscall!(SYS_getcwd, buffer.as_mut_ptr(), buffer.len())).ok()?;
+    // The kernel counts the NUL, and says "(unreachable)" before the path of a folder outside of the root.
+    buffer.get(..length.checked_sub(1)?).filter(|path| path.starts_with(b"/"))
 }
 
 /// What a symbolic link holds, without a NUL; the bytes that fit.

@@ -15,6 +15,7 @@
 //! * [`report`] is the JSON of `leak-analyze report`, as INTERFACE.md has it.
 //! * [`truth`] reads the known answer from a fixture's own comments and compares a report with it.
 //! * [`inputs`] makes what real programs read.
+//! * [`inside`] makes the places that programs run in: file systems, roots, limits.
 //! * [`oracles`] are other tools that know the truth about a run: memcheck, heaptrack, gdb.
 //!
 //! The two artefacts under test are found in `LIBLEAK_BUILD_DIR`, or in `target/release` of the workspace.
@@ -23,6 +24,7 @@ pub mod artefacts;
 pub mod compare;
 pub mod fixture;
 pub mod inputs;
+pub mod inside;
 pub mod names;
 pub mod oracles;
 pub mod program;

@@ -55,6 +55,7 @@ pub struct Lost {
     pub incomplete_stacks: u64,
     pub unfollowed_children: u64,
     pub wrong_stacks: u64,
+    pub untracked_blocks: u64,
 }
 
 /// One thread of the process.

@@ -3,9 +3,9 @@
 use super::estimates::{self, Wording};
 use super::human::{count, counted, duration, size};
 use super::json::{end_name, mode_name, rounded};
-use super::lost;
 use super::text::{Style, WIDTH, command, ending, wrap};
 use super::{escape, names};
+use super::{json_text, lost};
 use crate::analysis::{Totals, totals};
 use crate::symbols::{DebugSource, ModuleReport};
 use crate::trace::{Ending, Estimate, Lost, Module, RingSummary, Trace};
@@ -169,8 +169,7 @@ impl Info {
     ///
     /// Those of `out`.
     pub fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, &self.document())?;
-        writeln!(out)
+        json_text::write(out, &self.document())
     }
 
     fn document(&self) -> Document<'_> {

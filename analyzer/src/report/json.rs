@@ -6,8 +6,8 @@
 //! sampled blocks. `stacks` are those with outstanding blocks unless all are asked for; each `offset` is the recorded
 //! address in the module's own address space (a return address: the byte before it belongs to the call).
 
-use super::Report;
 use super::text::Layout;
+use super::{Report, json_text};
 use crate::analysis::{Frame, Interval, StackEntry, Usage};
 use crate::trace::{Ending, Estimate, Lost, Module, Settings, StackEnd, Thread, Trace};
 use libleak_format::Origin;
@@ -17,14 +17,13 @@ use std::io;
 /// Writes one report as an object, several as an array.
 pub(super) fn write(out: &mut dyn io::Write, reports: &[Report], layout: &Layout) -> io::Result<()> {
     match reports {
-        [report] => serde_json::to_writer_pretty(&mut *out, &Document::new(report, layout))?,
+        [report] => json_text::write(out, &Document::new(report, layout)),
         _ => {
             let documents: Vec<Document> =
                 reports.iter().map(|report| Document::new(report, layout)).collect();
-            serde_json::to_writer_pretty(&mut *out, &documents)?;
+            json_text::write(out, &documents)
         }
     }
-    writeln!(out)
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ mod estimates;
 mod human;
 mod info;
 mod json;
+mod json_text;
 mod lost;
 mod names;
 mod text;

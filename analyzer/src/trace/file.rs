@@ -3,8 +3,10 @@
 use super::error::OpenError;
 use libleak_format::header::{HEADER_SIZE, Refusal};
 use libleak_format::{Header, record::view};
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapOptions};
 use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -20,7 +22,7 @@ enum Backing {
 }
 
 impl TraceFile {
-    /// Maps the file at `path`.
+    /// Maps the file at `path`, as much of it as [`readable_length`] says.
     ///
     /// A traced process may store into the file meanwhile. If somebody truncates it, reading it raises SIGBUS; the
     /// writer itself only ever cuts off what it never used.
@@ -30,12 +32,14 @@ impl TraceFile {
             return Err(OpenError::NotAFile);
         }
         let file = File::open(path)?;
-        if file.metadata()?.len() == 0 {
+        let length = readable_length(&file)?;
+        if length == 0 {
             return Err(Refusal::TooShort { length: 0 }.into());
         }
+        let length = usize::try_from(length).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
         // SAFETY: read-only. Concurrent stores hit fields that `libleak_format` reads as atomics, or bytes that are
         // complete before anything names them; every value is checked after it was read.
-        let map = unsafe { Mmap::map(&file) }?;
+        let map = unsafe { MmapOptions::new().len(length).map(&file) }?;
         TraceFile { backing: Backing::Mapped(map) }.checked()
     }
 
@@ -85,4 +89,39 @@ impl TraceFile {
             }
         }
     }
+}
+
+/// How much of a file is read: all of it, unless it is nearly all holes. A file of a terabyte takes an attacker nothing to
+/// make; to read through its holes takes hours, and on tmpfs as much memory. What libleak writes has space that is granted but
+/// not yet used, never as much as this leaves room for.
+fn readable_length(file: &File) -> io::Result<u64> {
+    const SPARSENESS: u64 = 16;
+    const ALWAYS: u64 = 64 << 20;
+    let length = file.metadata()?.len();
+    if length <= ALWAYS {
+        return Ok(length);
+    }
+    Ok(length.min(data_length(file, length).saturating_mul(SPARSENESS).saturating_add(ALWAYS)))
+}
+
+/// Bytes of a file that are no holes; all of them where the file system does not tell.
+fn data_length(file: &File, length: u64) -> u64 {
+    // SAFETY: takes numbers; nobody reads the file by its position.
+    let seek = |from: u64, whence| unsafe { libc::lseek(file.as_raw_fd(), from as libc::off_t, whence) };
+    let (mut data, mut at) = (0, 0);
+    while at < length {
+        let start = seek(at, libc::SEEK_DATA);
+        if start < 0 {
+            // ENXIO: only a hole is left.
+            let is_hole = io::Error::last_os_error().raw_os_error() == Some(libc::ENXIO);
+            return if is_hole { data } else { length };
+        }
+        let end = seek(start as u64, libc::SEEK_HOLE);
+        if end <= start {
+            return length;
+        }
+        data += (end - start) as u64;
+        at = end as u64;
+    }
+    data
 }

@@ -4,8 +4,11 @@
 #![allow(non_snake_case, reason = "the names are those of the C and C++ ABIs")]
 
 mod caller;
+#[cfg_attr(test, allow(dead_code))]
+pub mod confinement;
 pub mod cxx;
 pub mod exec;
+pub mod limits;
 pub mod loader;
 pub mod malloc;
 pub mod mmap;

@@ -122,7 +122,7 @@ enum File {
 
 /// Judges one file; `None` if it cannot be executed. A script's interpreter is stored, NUL-terminated.
 fn judge_file(path: &CStr, interpreter: &mut [u8; MAX_LINE]) -> Option<File> {
-    let mode = sys::stat(path)?.st_mode;
+    let mode = sys::stat(path, 0).ok()?.st_mode;
     if mode & libc::S_IFMT != libc::S_IFREG || mode & 0o111 == 0 {
         return None;
     }

@@ -59,7 +59,8 @@ impl Fresh {
 
 /// Opens the region in a new file.
 pub fn open() {
-    let mut heads = MOST_HEADS;
+    let share = sys::share_of_limits(MOST_HEADS * size_of::<AtomicU32>(), 64) / size_of::<AtomicU32>();
+    let mut heads = 1 << share.max(2).ilog2();
     while HEADS.load(Relaxed).is_null() && heads > 1 {
         if let Some(memory) = sys::map_private(heads * size_of::<AtomicU32>()) {
             MASK.store(heads - 1, Relaxed);

@@ -8,7 +8,6 @@ use super::strings;
 use crate::file::{self, Writer};
 use crate::lock::Lock;
 use crate::{clock, elf, sys};
-use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 use libleak_format::RegionKind;
@@ -17,11 +16,6 @@ use libleak_format::modules::{MAX_BUILD_ID, Module};
 /// The modules region.
 pub static REGION: Writer = Writer::new(RegionKind::Modules, size_of::<Module>(), 6);
 static ADDING: Lock = Lock::new();
-/// Room for a path: not on the stack, which may be a small thread's.
-struct Scratch(UnsafeCell<[u8; 4096]>);
-// SAFETY: used only under `ADDING`.
-unsafe impl Sync for Scratch {}
-static PATH: Scratch = Scratch(UnsafeCell::new([0; 4096]));
 /// Raised whenever cached knowledge about addresses may be wrong.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
@@ -71,30 +65,38 @@ fn get(index: u64) -> &'static Module {
     unsafe { &*REGION.at(index).cast() }
 }
 
-/// The newest record that overlaps the image, if it is the same image.
+/// The record of the image. One that was at this place before, made room for others and is back keeps its record: a program that
+/// loads and unloads plugins for ever has no more of them than plugins and places.
 fn find(image: &Image) -> Option<u16> {
     // SAFETY: the loader says it is mapped.
     let id = unsafe { elf::build_id(image.start, image.end) };
+    let mut returned = None;
     for index in (0..REGION.count()).rev() {
         let module = get(index);
         let (start, end) = (module.start.load(Relaxed) as usize, module.end.load(Relaxed) as usize);
         if module.ready.load(Acquire) == 0 || end <= image.start || image.end <= start {
             continue;
         }
-        if module.gone.load(Relaxed) != 0 {
-            continue;
-        }
         let same = start == image.start
             && end == image.end
             && module.bias.load(Relaxed) as usize == image.bias
             && same_build_id(module, id);
-        if same {
-            return Some(index as u16 + 1);
+        let is_gone = module.gone.load(Relaxed) != 0;
+        match (same, is_gone) {
+            (true, false) => return Some(index as u16 + 1),
+            // Without a build-id it may be another one.
+            (true, true) if !id.is_empty() => returned = returned.or(Some(index)),
+            (_, true) => {}
+            (false, false) => {
+                module.gone.store(clock::now().max(1), Relaxed);
+                next_generation();
+            }
         }
-        module.gone.store(clock::now().max(1), Relaxed);
-        next_generation();
     }
-    None
+    let index = returned?;
+    get(index).gone.store(0, Relaxed);
+    next_generation();
+    Some(index as u16 + 1)
 }
 
 fn build_id_words(id: &[u8]) -> [u64; MAX_BUILD_ID / 8] {
@@ -128,16 +130,13 @@ fn add(image: &Image) -> u16 {
     }
     let Some(index) = REGION.allocate() else { return lost() };
     let module = get(index);
-    // SAFETY: guarded by `ADDING`, which is held to the end.
-    let path = unsafe { &mut *PATH.0.get() };
-    let path: &[u8] = if image.name.is_empty() {
-        let length = sys::read_link(c"/proc/self/exe", path).unwrap_or(0);
-        path.get(..length).unwrap_or_default()
-    } else {
-        image.name.to_bytes()
+    // The executable's path was asked for at the start: the program may have changed its root since.
+    let path = match file::header_if_any().filter(|_| image.name.is_empty()) {
+        Some(header) => header.executable.load(Relaxed),
+        None => strings::add(image.name.to_bytes()),
     };
     let name = if image.name.is_empty() { c"/proc/self/exe" } else { image.name };
-    if let Some(stat) = sys::stat(name) {
+    if let Ok(stat) = sys::stat(name, 0) {
         module.file_size.store(stat.st_size as u64, Relaxed);
         let mtime = stat.st_mtime as u64 * 1_000_000_000 + stat.st_mtime_nsec as u64;
         module.file_mtime_ns.store(mtime, Relaxed);
@@ -152,7 +151,7 @@ fn add(image: &Image) -> u16 {
     module.start.store(image.start as u64, Relaxed);
     module.end.store(image.end as u64, Relaxed);
     module.bias.store(image.bias as u64, Relaxed);
-    module.path.store(strings::add(path), Relaxed);
+    module.path.store(path, Relaxed);
     module.seen.store(clock::now(), Relaxed);
     module.ready.store(1, Release);
     index as u16 + 1

@@ -2,9 +2,9 @@
 
 use super::index::{Index, mix};
 use crate::capture::Frame;
-use crate::file::Writer;
+use crate::file::{self, Writer};
 use crate::sys;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::RegionKind;
 use libleak_format::stacks::{FIRST_NODE, Flags, Node};
 
@@ -18,8 +18,14 @@ static INDEX: Index = Index::new();
 /// Two words: the child's address XOR the scattered second word; the child's number, module and flags (0 if none). Who gets the words of two
 /// different stores sees an address that no frame has, as in the rule cache.
 static LAST_CHILD: AtomicPtr<[AtomicU64; 2]> = AtomicPtr::new(core::ptr::null_mut());
-/// Nodes that have an entry in [`LAST_CHILD`]: 256 MiB of address space, touched as used.
-const WITH_LAST_CHILD: u32 = 1 << 24;
+/// Nodes that have an entry in [`LAST_CHILD`]; grows in steps, up to [`RESERVED`].
+static WITH_LAST_CHILD: AtomicU32 = AtomicU32::new(0);
+/// Nodes for whose entries there is address space. Under [`file::GROWING`].
+static RESERVED: AtomicU32 = AtomicU32::new(0);
+/// At most so many: 256 MiB of address space.
+const MOST_WITH_LAST_CHILD: usize = 1 << 24;
+/// Nodes that get an entry at a time: 64 KiB.
+const LAST_CHILD_STEP: u32 = 1 << 12;
 
 /// Children that were asked for lately, by hash: the upper half of the hash, and the node. The index of all nodes of a large
 /// program does not fit the processor's caches, what it is asked for at a time does.
@@ -28,11 +34,48 @@ const RECENT_LOG2: u32 = 15;
 
 /// Opens the region in a new file.
 pub fn open() {
-    if let Some(memory) = sys::map_private(WITH_LAST_CHILD as usize * size_of::<[AtomicU64; 2]>()) {
+    const MOST: usize = MOST_WITH_LAST_CHILD * ENTRY;
+    let length =
+        sys::share_of_limits(MOST, 32) / (LAST_CHILD_STEP as usize * ENTRY) * LAST_CHILD_STEP as usize;
+    if let Some(memory) = sys::reserve_private(length * ENTRY) {
+        WITH_LAST_CHILD.store(0, Relaxed);
         LAST_CHILD.store(memory.cast(), Relaxed);
+        RESERVED.store(length as u32, Relaxed);
     }
     REGION.open(FIRST_NODE as u64);
     REGION.ensure(FIRST_NODE as u64);
+    extend_last_child(FIRST_NODE);
+}
+
+/// Bytes of an entry of [`LAST_CHILD`].
+const ENTRY: usize = size_of::<[AtomicU64; 2]>();
+
+/// Gives `node` an entry in [`LAST_CHILD`], if there is room.
+#[cold]
+fn extend_last_child(node: u32) {
+    let Some(_held) = file::GROWING.lock() else { return };
+    let (from, reserved) = (WITH_LAST_CHILD.load(Relaxed), RESERVED.load(Relaxed));
+    let to = (node + 1).next_multiple_of(LAST_CHILD_STEP).min(reserved);
+    if from < to {
+        // SAFETY: inside the reservation.
+        let start = unsafe { LAST_CHILD.load(Relaxed).add(from as usize) };
+        if sys::allow_access(start.cast(), (to - from) as usize * ENTRY).is_ok() {
+            WITH_LAST_CHILD.store(to, Release);
+        }
+    }
+}
+
+/// Gives the address space back that is not in use yet: new nodes have no entry in [`LAST_CHILD`]. [`file::GROWING`] is held.
+pub fn give_back_reservation() {
+    let (from, to) = (WITH_LAST_CHILD.load(Relaxed), RESERVED.load(Relaxed));
+    if from < to {
+        // SAFETY: the part of the reservation that nobody uses, nor will.
+        unsafe {
+            let start = LAST_CHILD.load(Relaxed).add(from as usize);
+            sys::unmap(start.cast(), (to - from) as usize * ENTRY);
+        }
+        RESERVED.store(from, Relaxed);
+    }
 }
 
 /// The node of `frame` called from the stack `parent`. `None` if the file is full.
@@ -91,6 +134,10 @@ fn recent(parent: u32, frame: Frame) -> Option<u32> {
 fn find(hash: u64, parent: u32, frame: Frame, is_it: impl Fn(u32) -> bool) -> Option<u32> {
     INDEX.find_or_insert(hash, is_it, || {
         let id = u32::try_from(REGION.allocate()?).ok()?;
+        let with_last_child = WITH_LAST_CHILD.load(Relaxed);
+        if id >= with_last_child && with_last_child < RESERVED.load(Relaxed) {
+            extend_last_child(id);
+        }
         let node = node(id);
         node.parent.store(parent, Relaxed);
         node.module.store(frame.module, Relaxed);
@@ -113,9 +160,8 @@ pub fn addresses(stack: u32) -> impl Iterator<Item = usize> {
 
 #[inline]
 fn last_child(node: u32) -> Option<&'static [AtomicU64; 2]> {
-    let start = LAST_CHILD.load(Relaxed);
-    // SAFETY: mapped for good, with an entry for each of these nodes.
-    (node < WITH_LAST_CHILD && !start.is_null()).then(|| unsafe { &*start.add(node as usize) })
+    // SAFETY: mapped for good, with an entry for each of these nodes; the start was stored before any had one.
+    (node < WITH_LAST_CHILD.load(Acquire)).then(|| unsafe { &*LAST_CHILD.load(Relaxed).add(node as usize) })
 }
 
 #[inline]

@@ -104,6 +104,16 @@ pub mod sys {
         memory::take(length)
     }
 
+    /// The same.
+    pub fn reserve_private(length: usize) -> Option<*mut u8> {
+        memory::take(length)
+    }
+
+    /// Memory has no limits.
+    pub fn share_of_limits(wanted: usize, _part: usize) -> usize {
+        wanted
+    }
+
     /// Memory is never used again.
     ///
     /// # Safety
@@ -119,6 +129,9 @@ pub mod sys {
     pub unsafe fn move_mapping(_from: *mut u8, _length: usize, _to: *mut u8) -> Result<(), i32> {
         Ok(())
     }
+
+    /// Models have no forked children.
+    pub fn map_private_at(_address: *mut u8, _length: usize, _file: Option<&Fd>) {}
 
     /// All is accessible.
     pub fn allow_access(_address: *mut u8, _length: usize) -> Result<(), i32> {
