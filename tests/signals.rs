@@ -1,7 +1,7 @@
 //! Signals: those that end servers leave a trace that says so, and no program can tell.
 
 use libleak_tests::{
-    End, Fixture, Program, Report, Scratch, artefacts, assert_behaves_the_same, missing, skip,
+    End, Fixture, Program, Report, Scratch, Stack, artefacts, assert_behaves_the_same, missing, skip,
 };
 use std::os::unix::process::ExitStatusExt;
 
@@ -162,4 +162,50 @@ fn run_ends_with_the_status_of_the_signal() {
             serde_json::from_slice(&std::fs::read(&json).expect("a report")).expect("JSON of one report");
         assert_ended_by(&report, signal, "run");
     }
+}
+
+/// Runs two threads whose handlers allocate wherever they come; the report, and the numbers that the program prints.
+fn storm(arguments: &[&str]) -> (Report, Vec<u64>) {
+    let allocator = Fixture::c_with("bump_allocator.c", &["-shared", "-fPIC", "-mcmodel=large"]);
+    let preload = format!("{}:{}", artefacts::library().display(), allocator.executable().display());
+    let program = Program::new(Fixture::c("handler_storm.c").executable()).args(arguments);
+    let traced = program.env("LD_PRELOAD", preload).traced().succeeded();
+    let numbers =
+        traced.outcome.text().split_whitespace().map(|word| word.parse().expect("a number")).collect();
+    (Report::with(&traced.file(), &["--all"]), numbers)
+}
+
+/// Allocations and frees of handlers, and of what they interrupt.
+fn events(report: &Report) -> [(u64, u64); 2] {
+    [true, false].map(|in_handler| {
+        let wanted = |stack: &&Stack| match in_handler {
+            true => stack.has("in_the_handler"),
+            false => stack.has("work") && !stack.has("in_the_handler"),
+        };
+        let stacks = report.stacks.iter().filter(wanted);
+        stacks.fold((0, 0), |sum, stack| (sum.0 + stack.allocations, sum.1 + stack.frees))
+    })
+}
+
+#[test]
+fn allocations_of_handlers_that_interrupt_libleak_are_counted_like_all_others() {
+    let (report, numbers) = storm(&[]);
+    let [live, kept, worked, handled] = numbers[..] else { panic!("{numbers:?}") };
+    assert_eq!(report.held_by("in_the_handler"), (kept, kept * 24), "blocks and bytes kept by handlers");
+    let expected = [(handled, handled - kept), (worked, worked - live)];
+    assert_eq!(events(&report), expected, "allocations and frees of handlers, and of what they interrupt");
+    assert_eq!(report.held_by("afterwards"), (10, 770), "blocks and bytes afterwards");
+    let trace = &report.trace;
+    let losses = (trace.dropped_events, trace.unknown_frees, trace.undecided_operations);
+    assert_eq!(losses, (0, 0, 0), "dropped, unknown, undecided");
+}
+
+#[test]
+fn handlers_that_leave_by_longjmp_are_counted_and_so_is_all_that_comes_later() {
+    let (report, numbers) = storm(&["jump"]);
+    let [_, kept, _, handled] = numbers[..] else { panic!("{numbers:?}") };
+    assert_eq!(report.held_by("in_the_handler"), (kept, kept * 24), "blocks and bytes kept by handlers");
+    assert_eq!(events(&report)[0], (handled, handled - kept), "allocations and frees of handlers");
+    assert_eq!(report.held_by("afterwards"), (10, 770), "blocks and bytes afterwards");
+    assert_eq!(report.trace.dropped_events, 0, "dropped events");
 }

@@ -1,7 +1,7 @@
 //! The walk from a hook's caller to the thread's first frame: as far as it differs from the walk before ([`super::memo`]).
 
 use super::Frame;
-use super::bounds::Memory;
+use super::bounds::{Memory, Stack};
 use super::cfi::{self, Context, Step};
 use super::memo::{Entry, Memo};
 use super::paths::{Beginning, Paths, Place};
@@ -272,6 +272,27 @@ fn learn(context: &mut Context, pc: usize, exact: bool) -> Rule {
         CACHE.put(pc, exact, modules::generation(), rule);
     }
     rule
+}
+
+/// Whether a signal handler runs between here and the first frame whose stack pointer `is_beyond`.
+#[cold]
+pub fn is_in_handler(is_beyond: impl Fn(usize) -> bool, stack: &mut Stack, context: &mut Context) -> bool {
+    const FARTHEST: usize = 1024;
+    let Registers { pc, sp, fp, .. } = arch::registers();
+    let mut memory = stack.memory(sp);
+    let mut position = Position { pc, sp, fp, exact: true };
+    for _ in 0..FARTHEST {
+        let known = CACHE.get(position.pc, position.exact, modules::generation());
+        let rule = known.unwrap_or_else(|| learn(context, position.pc, position.exact));
+        if rule.kind() == Kind::Signal {
+            return true;
+        }
+        match next(rule, position, &mut memory) {
+            Ok(next) if !is_beyond(next.sp) => position = next,
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// The caller of the function of libleak's in which `registers` were read.

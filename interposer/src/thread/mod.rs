@@ -15,6 +15,7 @@ mod variable;
 pub use state::State;
 
 use crate::capture::bounds::Stack;
+use crate::capture::walk;
 use crate::record::lose;
 use crate::{fork, runtime};
 use core::sync::atomic::{AtomicPtr, Ordering::*, compiler_fence};
@@ -125,7 +126,8 @@ fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
             // SAFETY: nobody is in it any more.
             return Some(unsafe { hold(state, sp) });
         }
-        if phase.load(Relaxed) == Phase::Calling as u32 {
+        // SAFETY: the state is this thread's, and its hook is in a call.
+        if phase.load(Relaxed) == Phase::Calling as u32 && !unsafe { is_interrupted(state, sp, holder) } {
             return None;
         }
         // SAFETY: as above.
@@ -133,6 +135,32 @@ fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
     }
     lose(|lost| &lost.dropped_events);
     None
+}
+
+/// Whether it was a signal that interrupted the real function which the hook at `holder` calls: else the call that was made at `sp`
+/// is that function's own business.
+///
+/// # Safety
+///
+/// `state` must be the calling thread's, in a call.
+unsafe fn is_interrupted(state: *mut State, sp: usize, holder: usize) -> bool {
+    /// What the kernel puts on a stack for a handler takes more bytes than this.
+    const SIGNAL_FRAME: usize = 512;
+    if holder.wrapping_sub(sp) < SIGNAL_FRAME {
+        return false;
+    }
+    // SAFETY: nobody else looks at these fields: the hook does not during its call, and another handler that comes now is told
+    // to keep off.
+    unsafe {
+        (*state).phase.store(Phase::Recording as u32, Relaxed);
+        compiler_fence(SeqCst);
+        let stack = (*state).stack;
+        let is_beyond = |sp| stack.is_outside(sp, holder);
+        let found = walk::is_in_handler(is_beyond, &mut (*state).stack, &mut (*state).context);
+        compiler_fence(SeqCst);
+        (*state).phase.store(Phase::Calling as u32, Relaxed);
+        found
+    }
 }
 
 #[cold]
