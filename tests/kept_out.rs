@@ -254,6 +254,33 @@ fn a_musl_program_under_the_preload_is_unharmed_and_its_glibc_children_are_recor
     assert_eq!(traced.outcome.text(), preload);
 }
 
+#[test]
+fn leak_analyze_run_refuses_what_the_exec_hooks_would_leave_alone() {
+    let folder = Scratch::new();
+    let stripped = folder.join("stripped");
+    let original = launched(&["-fsanitize=address", "-static-libasan"]);
+    Program::new("strip").arg("-o").arg(&stripped).arg(original).run().succeeded();
+    if runs(&stripped) {
+        check("execve", &stripped);
+    }
+    let programs = [
+        (launched(&["-fsanitize=address"]), "AddressSanitizer"),
+        (launched(&["-fsanitize=thread", "-static-libtsan"]), "ThreadSanitizer"),
+        (stripped, "a sanitizer"),
+        (launched(&["-static"]), "statically linked"),
+    ];
+    for (program, why) in programs {
+        let run = Program::new(artefacts::analyzer()).args(["run", "--"]).arg(&program).run();
+        assert_eq!(run.code(), 126, "{}", run.errors());
+        assert!(run.errors().contains(why), "{why}: {}", run.errors());
+    }
+    let run = Program::new(artefacts::analyzer())
+        .args(["run", "--"])
+        .arg(launched(&["-fsanitize=undefined"]))
+        .run();
+    assert_eq!(run.code(), 7, "{}", run.errors());
+}
+
 fn not_followed(report: &Report) -> u64 {
     report.trace.lost.unfollowed_children
 }
