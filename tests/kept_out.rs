@@ -231,6 +231,20 @@ fn an_environment_of_any_size_is_passed_on() {
 }
 
 #[test]
+fn the_smallest_stack_there_may_be_has_room_for_executing_a_program() {
+    let program = launched(&[]);
+    let folder = program.parent().expect("a folder").display();
+    let small = Program::new(Fixture::c("small_stack_exec.c").executable()).arg("launched");
+    let small = small.env("PATH", format!("/nonexistent:{folder}"));
+    let bare = small.run();
+    let traced = small.traced().succeeded();
+    assert_eq!(bare.text(), "LD_PRELOAD=\n7\n".repeat(3));
+    let preload = artefacts::library().display().to_string();
+    assert_eq!(traced.outcome.text(), format!("LD_PRELOAD={preload}\n7\n").repeat(3));
+    assert_eq!(traced.files().len(), 4, "traces: {:?}", traced.files());
+}
+
+#[test]
 fn a_musl_program_under_the_preload_is_unharmed_and_its_glibc_children_are_recorded() {
     if missing(&["musl-gcc"]) {
         return;
