@@ -231,6 +231,20 @@ fn an_environment_of_any_size_is_passed_on() {
 }
 
 #[test]
+fn the_smallest_stack_there_may_be_has_room_for_executing_a_program() {
+    let program = launched(&[]);
+    let folder = program.parent().expect("a folder").display();
+    let small = Program::new(Fixture::c("small_stack_exec.c").executable()).arg("launched");
+    let small = small.env("PATH", format!("/nonexistent:{folder}"));
+    let bare = small.run();
+    let traced = small.traced().succeeded();
+    assert_eq!(bare.text(), "LD_PRELOAD=\n7\n".repeat(3));
+    let preload = artefacts::library().display().to_string();
+    assert_eq!(traced.outcome.text(), format!("LD_PRELOAD={preload}\n7\n").repeat(3));
+    assert_eq!(traced.files().len(), 4, "traces: {:?}", traced.files());
+}
+
+#[test]
 fn a_musl_program_under_the_preload_is_unharmed_and_its_glibc_children_are_recorded() {
     if missing(&["musl-gcc"]) {
         return;
@@ -252,6 +266,33 @@ fn a_musl_program_under_the_preload_is_unharmed_and_its_glibc_children_are_recor
     let traced = Program::new(loader).arg(program.executable()).traced();
     assert_eq!((traced.outcome.code(), traced.outcome.errors().as_str()), (7, ""));
     assert_eq!(traced.outcome.text(), preload);
+}
+
+#[test]
+fn leak_analyze_run_refuses_what_the_exec_hooks_would_leave_alone() {
+    let folder = Scratch::new();
+    let stripped = folder.join("stripped");
+    let original = launched(&["-fsanitize=address", "-static-libasan"]);
+    Program::new("strip").arg("-o").arg(&stripped).arg(original).run().succeeded();
+    if runs(&stripped) {
+        check("execve", &stripped);
+    }
+    let programs = [
+        (launched(&["-fsanitize=address"]), "AddressSanitizer"),
+        (launched(&["-fsanitize=thread", "-static-libtsan"]), "ThreadSanitizer"),
+        (stripped, "a sanitizer"),
+        (launched(&["-static"]), "statically linked"),
+    ];
+    for (program, why) in programs {
+        let run = Program::new(artefacts::analyzer()).args(["run", "--"]).arg(&program).run();
+        assert_eq!(run.code(), 126, "{}", run.errors());
+        assert!(run.errors().contains(why), "{why}: {}", run.errors());
+    }
+    let run = Program::new(artefacts::analyzer())
+        .args(["run", "--"])
+        .arg(launched(&["-fsanitize=undefined"]))
+        .run();
+    assert_eq!(run.code(), 7, "{}", run.errors());
 }
 
 fn not_followed(report: &Report) -> u64 {
