@@ -1,6 +1,12 @@
 //! Every way a process can end, and what its trace says then: the blocks are exact whichever way it was.
 
-use libleak_tests::{End, Fixture, Program, Report, Scratch, artefacts, assert_behaves_the_same};
+use libleak_tests::{
+    End, Fixture, Program, Report, Scratch, artefacts, assert_behaves_the_same, program, skip,
+};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::{fs, process};
 
 /// Runs `endings WAY` with nothing but libleak.so preloaded.
 #[track_caller]
@@ -60,6 +66,118 @@ fn a_process_that_a_signal_ended_has_a_whole_trace() {
         let end = end(way).trace.end;
         assert!(matches!(end, End::Signal | End::Lost), "{way}: {end:?}");
     }
+}
+
+/// Signals that end a process by default.
+fn fatal_signals() -> Vec<i32> {
+    let ignored = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH];
+    let stopping = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGCONT];
+    let numbers = (1..32).chain([libc::SIGRTMIN(), libc::SIGRTMAX()]);
+    numbers.filter(|number| !ignored.contains(number) && !stopping.contains(number)).collect()
+}
+
+fn ends_by(way: &str, signal: i32) -> Program {
+    Program::new(Fixture::c("endings.c").executable()).arg(way).arg(signal.to_string())
+}
+
+#[test]
+fn every_fatal_signal_kills_as_without_libleak_and_leaves_a_whole_trace() {
+    for signal in fatal_signals() {
+        let traced = assert_behaves_the_same(&ends_by("signal", signal));
+        assert_eq!(traced.outcome.status.signal(), Some(signal));
+        assert_work_is_recorded(&traced.report());
+    }
+}
+
+#[test]
+fn every_signal_with_a_handler_does_what_that_does() {
+    for signal in fatal_signals().into_iter().filter(|signal| *signal != libc::SIGKILL) {
+        let report = assert_behaves_the_same(&ends_by("left by a handler", signal)).report();
+        assert_eq!((report.trace.end, report.trace.exit_status), (End::Exit, Some(signal)));
+        assert_eq!(report.held_by("at_the_end"), (1, 5), "blocks and bytes of the handler of {signal}");
+        assert_work_is_recorded(&report);
+
+        let report = assert_behaves_the_same(&ends_by("handled", signal)).report();
+        assert_eq!((report.trace.end, report.trace.exit_status), (End::Exit, Some(2)), "signal {signal}");
+        assert_work_is_recorded(&report);
+
+        let traced = assert_behaves_the_same(&ends_by("handled and sent again", signal));
+        assert_eq!(traced.outcome.status.signal(), Some(signal));
+        let report = traced.report();
+        assert_eq!(report.held_by("at_the_end"), (1, 5), "blocks and bytes of the handler of {signal}");
+        assert_work_is_recorded(&report);
+    }
+}
+
+#[test]
+fn core_files_are_written_as_without_libleak_and_are_not_much_larger() {
+    let core = |program: &Program, traced: bool| {
+        let folder = Scratch::new();
+        let shell = Program::new("/bin/sh").args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""]);
+        let shell = shell.wrapping(program).current_dir(folder.path());
+        let status = if traced { shell.traced().outcome.status } else { shell.run().status };
+        let entries = fs::read_dir(folder.path()).expect("a folder that can be read");
+        let names = entries.map(|entry| entry.expect("an entry"));
+        let size = names.filter(|entry| entry.file_name().to_string_lossy().starts_with("core"));
+        (status, size.map(|entry| entry.metadata().expect("a file").len()).sum::<u64>())
+    };
+    for signal in [libc::SIGSEGV, libc::SIGQUIT, libc::SIGABRT, libc::SIGTERM] {
+        let program = ends_by("signal", signal).arg("core");
+        let ((bare, bare_size), (traced, traced_size)) = (core(&program, false), core(&program, true));
+        // The status says whether a core file was written.
+        assert_eq!(bare, traced, "signal {signal}");
+        assert_eq!((bare_size > 0), (traced_size > 0), "signal {signal}: bytes of the core file");
+        assert!(traced_size <= bare_size + (4 << 20), "signal {signal}: {bare_size}, {traced_size} bytes");
+    }
+}
+
+#[test]
+fn a_main_thread_that_ends_before_others_is_not_the_end() {
+    let report = end("pthread_exit");
+    assert_eq!((report.trace.end, report.trace.exit_status), (End::Exit, Some(0)));
+    assert_eq!(report.held_by("at_the_end"), (1, 5), "blocks and bytes of the thread that went on");
+}
+
+/// A new memory cgroup with this limit in bytes, as its file that takes process ids. `None` where none can be made.
+fn memory_cgroup(limit: u64) -> Option<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("libleak-tests-{}-{}", process::id(), NEXT.fetch_add(1, Relaxed));
+    let hierarchies = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+    hierarchies.into_iter().find_map(|(hierarchy, file)| {
+        let group = Path::new(hierarchy).join(&name);
+        fs::create_dir(&group).ok()?;
+        if fs::write(group.join(file), limit.to_string()).is_err() {
+            let _ = fs::remove_dir(&group);
+            return None;
+        }
+        Some(group.join("cgroup.procs"))
+    })
+}
+
+#[test]
+fn a_process_that_runs_out_of_its_cgroups_memory_has_a_trace_that_is_exact() {
+    let Some(members) = memory_cgroup(48 << 20) else {
+        return skip::skip("this user may not make a memory cgroup");
+    };
+    let folder = Scratch::new();
+    let (blocks, traces) = (folder.join("blocks"), folder.join("traces"));
+    fs::create_dir(&traces).expect("a new folder");
+    let shell = Program::new("/bin/sh").args(["-c", "echo $$ >\"$0\" && exec \"$@\""]).arg(&members);
+    let hog = Program::new(Fixture::c("memory_hog.c").executable()).arg(&blocks);
+    let outcome = shell.wrapping(&hog).preloaded(&traces).run();
+    assert_eq!(outcome.status.signal(), Some(libc::SIGKILL), "{}: {}", outcome.status, outcome.errors());
+    let counted = fs::read(&blocks).expect("the program has begun");
+    let counted = u64::from_ne_bytes(counted.try_into().expect("eight bytes"));
+    let files = program::traces_in(&traces);
+    let file = files.iter().find(|file| file.display().to_string().contains("memory_hog"));
+    let report = Report::of(file.expect("the program's trace"));
+    assert_eq!(report.trace.end, End::Lost);
+    let held = report.held_by("fill");
+    assert!(
+        held == (counted, counted * 65536) || report.trace.undecided_operations == 1 && held.0 == counted + 1,
+        "{held:?} blocks and bytes, the program counted {counted}"
+    );
+    fs::remove_dir(members.parent().expect("the group")).expect("a cgroup without processes");
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! SIGKILL at any moment: the trace is exact but for one operation per thread that was under way.
+//! The end at any moment, by a signal or by one of the threads: the trace is exact but for one operation per thread that was under
+//! way.
 
 use libleak_tests::{End, Fixture, Program, Report, Scratch, program::traces_in};
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,6 +21,17 @@ struct Tally {
 
 #[test]
 fn outstanding_is_exact_after_sigkill_at_fifty_random_moments() {
+    check_kills(libc::SIGKILL, End::Lost);
+}
+
+#[test]
+fn outstanding_is_exact_after_sigterm_at_fifty_random_moments() {
+    check_kills(libc::SIGTERM, End::Signal);
+}
+
+/// Ends the program by `signal`, again and again; each time its trace must be exact and say `end`.
+#[track_caller]
+fn check_kills(signal: i32, end: End) {
     let fixture = Fixture::c("tally.c");
     let mut random = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").subsec_nanos();
     for kill in 0..KILLS {
@@ -31,22 +44,87 @@ fn outstanding_is_exact_after_sigkill_at_fifty_random_moments() {
         let mut child = Program::new(fixture.executable()).arg(&tally).preloaded(&traces).spawn();
         wait_for_first_operation(&tally);
         sleep(moment);
-        child.kill().expect("it is still running");
-        child.wait().expect("it can be waited for");
+        // SAFETY: kill takes no pointers. The child has not been waited for, so the id is its own.
+        unsafe { libc::kill(child.id() as i32, signal) };
+        let status = child.wait().expect("it can be waited for");
+        assert_eq!(status.signal(), Some(signal), "after kill {kill} at {moment:?}: {status}");
         let files = traces_in(&traces);
         assert_eq!(files.len(), 1, "one trace after kill {kill} at {moment:?}");
-        check(
-            &Report::of(&files[0]),
-            &read(&tally),
-            &format!("kill {kill}, {moment:?} after the first operation"),
-        );
+        let moment = format!("kill {kill}, {moment:?} after the first operation");
+        let report = Report::of(&files[0]);
+        assert_eq!(report.trace.end, end, "{moment}");
+        check(&report, &read(&tally), &moment);
+    }
+}
+
+#[test]
+fn outstanding_is_exact_when_one_thread_ends_the_process_while_others_allocate() {
+    let fixture = Fixture::c("tally.c");
+    let ways = [
+        ("exit", End::Exit, Some(3)),
+        ("_exit", End::Exit, Some(4)),
+        ("quick_exit", End::Exit, Some(5)),
+        ("return", End::Exit, Some(6)),
+        ("exec", End::Exec, None),
+        ("abort", End::Signal, None),
+        ("SIGINT", End::Signal, None),
+        ("SIGSEGV", End::Lost, None),
+    ];
+    for (way, end, status) in ways {
+        for run in 0..10 {
+            let folder = Scratch::new();
+            let tally = folder.join("tally");
+            let traces = folder.join("traces");
+            fs::create_dir(&traces).expect("a new folder");
+            Program::new(fixture.executable()).arg(&tally).arg(way).preloaded(&traces).run();
+            let files = traces_in(&traces);
+            let file = files.iter().find(|file| file.display().to_string().contains("/tally."));
+            let report = Report::of(file.expect("the program's trace"));
+            let moment = format!("{way}, run {run}");
+            assert_eq!((report.trace.end, report.trace.exit_status), (end, status), "{moment}");
+            check(&report, &read(&tally), &moment);
+        }
+    }
+}
+
+#[test]
+fn outstanding_is_exact_of_a_stopped_process_and_after_it_went_on() {
+    let fixture = Fixture::c("tally.c");
+    for stop in 0..10 {
+        let folder = Scratch::new();
+        let tally = folder.join("tally");
+        let traces = folder.join("traces");
+        fs::create_dir(&traces).expect("a new folder");
+        let mut child = Program::new(fixture.executable()).arg(&tally).preloaded(&traces).spawn();
+        wait_for_first_operation(&tally);
+        let pid = child.id() as i32;
+        // SAFETY: neither call keeps a pointer. The child has not been waited for, so the id is its own.
+        let signal = |number| unsafe { libc::kill(pid, number) };
+        signal(libc::SIGSTOP);
+        let mut status = 0;
+        // SAFETY: a valid place for the answer.
+        unsafe { libc::waitpid(pid, &mut status, libc::WUNTRACED) };
+        assert!(libc::WIFSTOPPED(status), "stop {stop}: status {status:x}");
+        let file = &traces_in(&traces)[0];
+        let report = Report::of(file);
+        assert_eq!(report.trace.end, End::Running, "stop {stop}");
+        check(&report, &read(&tally), &format!("stop {stop}"));
+        // It goes on, and ends by a signal that comes while it is stopped.
+        signal(libc::SIGCONT);
+        signal(libc::SIGSTOP);
+        signal(libc::SIGTERM);
+        signal(libc::SIGCONT);
+        let status = child.wait().expect("it can be waited for");
+        assert_eq!(status.signal(), Some(libc::SIGTERM), "stop {stop}: {status}");
+        let report = Report::of(file);
+        assert_eq!(report.trace.end, End::Signal, "stop {stop}");
+        check(&report, &read(&tally), &format!("after stop {stop}"));
     }
 }
 
 /// Demands that what is live is the threads' tallies, each with or without its operation under way.
 #[track_caller]
 fn check(report: &Report, tallies: &[Tally], moment: &str) {
-    assert_eq!(report.trace.end, End::Lost, "{moment}");
     assert!(report.trace.undecided_operations <= THREADS as u64, "{moment}: {:?}", report.trace);
     assert_eq!(report.trace.dropped_events, 0, "{moment}");
     let (blocks, bytes) = report.held_by("churn");

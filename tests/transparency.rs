@@ -10,10 +10,19 @@ fn no_file_descriptor_stays_open() {
 }
 
 #[test]
-fn threads_and_signal_dispositions_are_those_of_the_bare_program() {
-    let status = Program::new("/bin/grep").args(["-E", "^(Threads|Sig[A-Z]|Shd)", "/proc/self/status"]);
-    let traced = assert_behaves_the_same(&status).succeeded();
-    assert!(traced.outcome.text().contains("Threads:\t1\n"), "{}", traced.outcome.text());
+fn threads_and_signals_are_those_of_the_bare_program_but_for_three_that_the_kernel_shows_as_caught() {
+    let status =
+        Program::new("/bin/grep").args(["-E", "^(Threads|Sig(Pnd|Blk|Ign|Cgt)|Shd)", "/proc/self/status"]);
+    let (bare, traced) = (status.run().succeeded().text(), status.traced().succeeded().outcome.text());
+    assert!(traced.contains("Threads:\t1\n"), "{traced}");
+    let caught = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
+        u64::from_str_radix(line.expect("a line SigCgt"), 16).expect("a hexadecimal number")
+    };
+    let without = |text: &str| text.lines().filter(|line| !line.starts_with("SigCgt:")).collect::<String>();
+    assert_eq!(without(&bare), without(&traced), "all other lines");
+    let server_ends = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM].map(|signal| 1u64 << (signal - 1));
+    assert_eq!(caught(&bare) ^ caught(&traced), server_ends.iter().sum::<u64>(), "{bare}{traced}");
 }
 
 #[test]

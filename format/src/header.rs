@@ -55,8 +55,7 @@ pub struct Header {
     pub ring_limit: AtomicU64,
     /// Bytes the whole file may grow to; `u64::MAX` unlimited.
     pub size_limit: AtomicU64,
-    /// Bytes of the file granted to extents so far: everything beyond is void. The top bit seals the file (nothing
-    /// more is granted).
+    /// Bytes of the file granted to extents so far: everything beyond is void.
     pub granted: AtomicU64,
     /// An [`End`].
     pub end: AtomicU32,
@@ -210,10 +209,9 @@ impl Allocator {
     pub const LIBRARY: u32 = 2;
     /// The executable defines `malloc` itself: allocations bypass libleak.
     pub const EXECUTABLE: u32 = 4;
+    /// A library that comes before libleak defines `malloc`, too: what it does not pass on bypasses libleak.
+    pub const AHEAD: u32 = 8;
 }
-
-/// Top bit of [`Header::granted`].
-pub const SEALED: u64 = 1 << 63;
 
 /// Why a file is no trace that this version can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -77,7 +77,7 @@ pub fn own_image() -> Option<&'static LinkMap> {
 }
 
 /// The dynamic section of this library, by the name that linkers give it.
-fn own_dynamic() -> *const Dynamic {
+pub fn own_dynamic() -> *const Dynamic {
     unsafe extern "C" {
         #[link_name = "_DYNAMIC"]
         static OWN: Dynamic;
@@ -93,18 +93,23 @@ fn first_image() -> *const LinkMap {
         version: i32,
         map: *const LinkMap,
     }
-    let Some((headers, bias)) = executable() else { return core::ptr::null() };
-    let Some(dynamic) = headers.iter().find(|header| header.kind == PT_DYNAMIC) else {
-        return core::ptr::null();
-    };
-    let dynamic = (bias + dynamic.address) as *const Dynamic;
+    let Some(started) = started() else { return core::ptr::null() };
     // SAFETY: the kernel mapped the executable's dynamic section, the loader filled in `DT_DEBUG`.
     unsafe {
-        match entry(dynamic, DT_DEBUG) {
+        match entry(started.dynamic, DT_DEBUG) {
             Some(debug) if debug != 0 => (*(debug as *const Debug)).map,
             _ => core::ptr::null(),
         }
     }
+}
+
+/// The image that the kernel started: the executable, but musl's loader, which is its libc, if that was told by its
+/// arguments what to run. Then the list of images cannot be found.
+pub fn started() -> Option<LinkMap> {
+    let (headers, bias) = executable()?;
+    let dynamic = headers.iter().find(|header| header.kind == PT_DYNAMIC)?;
+    let dynamic = bias.wrapping_add(dynamic.address) as *const Dynamic;
+    Some(LinkMap { bias, name: c"".as_ptr(), dynamic, next: core::ptr::null(), previous: core::ptr::null() })
 }
 
 /// The program header of `Elf64_Phdr`.
@@ -130,9 +135,12 @@ fn executable() -> Option<(&'static [ProgramHeader], usize)> {
             return None;
         }
         let headers = core::slice::from_raw_parts(headers, count);
-        let own = headers.iter().find(|header| header.kind == PT_PHDR);
-        let bias = own.map_or(0, |own| (headers.as_ptr() as usize).wrapping_sub(own.address));
-        Some((headers, bias))
+        let place = headers.as_ptr() as usize;
+        let own = headers.iter().find(|header| header.kind == PT_PHDR).map(|own| own.address);
+        // A loader need not say where they are. They lie right behind the ELF header then, in the first segment.
+        let first = headers.iter().find(|header| header.kind == PT_LOAD && header.offset == 0);
+        let address = own.or_else(|| first.map(|first| first.address + place % 4096));
+        Some((headers, place.wrapping_sub(address?)))
     }
 }
 
@@ -198,14 +206,18 @@ impl LinkMap {
     }
 }
 
+/// The hash of a name in a GNU hash table.
+pub fn gnu_hash(name: &[u8]) -> u32 {
+    name.iter().fold(5381u32, |hash, &byte| hash.wrapping_mul(33).wrapping_add(byte as u32))
+}
+
 /// Symbol indices that a GNU hash table lists for `name` (glibc, elf/dl-lookup.c describes the table).
 ///
 /// # Safety
 ///
 /// `table` must be the `DT_GNU_HASH` table of a loaded image.
 unsafe fn gnu_hash_chain(table: *const u32, name: &CStr) -> impl Iterator<Item = usize> {
-    let hash =
-        name.to_bytes().iter().fold(5381u32, |hash, &byte| hash.wrapping_mul(33).wrapping_add(byte as u32));
+    let hash = gnu_hash(name.to_bytes());
     // SAFETY: the header says how long the parts are.
     let (chains, offset, mut index) = unsafe {
         let (buckets, offset, bloom) = (*table, *table.add(1), *table.add(2));

@@ -1,28 +1,28 @@
 //! The end of the process, as far as it passes by here.
 
-use crate::{clock, file, fork, runtime, sys};
+use crate::{clock, file, fork, next, runtime, sys};
 use core::ffi::c_void;
 use core::sync::atomic::Ordering::*;
 use libleak_format::header::End;
 
 /// Registers the handler that runs after all others (handlers run in reverse order, and this is the first).
 pub fn register() {
-    unsafe extern "C" {
-        fn on_exit(handler: extern "C" fn(i32, *mut c_void), argument: *mut c_void) -> i32;
-    }
+    type OnExit = unsafe extern "C" fn(extern "C" fn(i32, *mut c_void), *mut c_void) -> i32;
+    // Not linked: with other C libraries, which have none, libleak could not even be loaded to stand aside.
+    let Some(on_exit) = next::find(c"on_exit") else { return };
     // SAFETY: glibc's function, there since 2.0; the first 32 handlers need no memory.
-    unsafe { on_exit(at_exit, core::ptr::null_mut()) };
+    unsafe { core::mem::transmute::<usize, OnExit>(on_exit)(at_exit, core::ptr::null_mut()) };
 }
 
 extern "C" fn at_exit(status: i32, _: *mut c_void) {
     ended(End::Exit, status as u32 & 0xff);
-    seal();
+    cut();
 }
 
 /// Cuts the file to what it holds.
-pub fn seal() {
+pub fn cut() {
     if is_ours() {
-        file::seal();
+        file::cut();
     }
 }
 
@@ -54,6 +54,5 @@ pub fn not_ended() {
     {
         header.end.store(End::Open as u32, Release);
         header.end_ticks.store(0, Relaxed);
-        file::unseal();
     }
 }

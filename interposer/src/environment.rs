@@ -1,6 +1,7 @@
 //! The environment of executed programs: libleak follows into them, or takes itself out, and changes nothing else.
 
-use crate::{arena, elf, options, runtime};
+use crate::program::{self, Preload, Target};
+use crate::{arena, elf, options, runtime, sys};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 
@@ -8,9 +9,6 @@ type Entries = *const *const c_char;
 
 /// Most settings that are kept to be passed on.
 const MAX_SETTINGS: usize = 16;
-/// Entries and bytes that a changed environment can have.
-const MAX_ENTRIES: usize = 1024;
-const MAX_PRELOAD: usize = 4096;
 
 const PRELOAD: &[u8] = b"LD_PRELOAD=";
 
@@ -132,76 +130,170 @@ fn without_own(bytes: &mut [u8], length: usize) -> usize {
         }
         start = end + 1;
     }
-    bytes[kept..].fill(0);
+    bytes[kept..=length].fill(0);
     kept
 }
 
-/// Whether an executed program is to be followed, but would not be with this environment: the program dropped libleak from it.
+/// What a program that is executed finds in its environment, beside what was handed to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing else.
+    Nothing,
+    /// libleak and its settings, which the program had dropped.
+    PutIn,
+    /// Everything but libleak.
+    TakeOut,
+}
+
+/// What to change in the environment `list` for `target`, and whether it will record, if it was to.
+///
+/// # Safety
+///
+/// `list` must be null or a null-terminated list of strings, and the target's strings such, or null.
+pub unsafe fn plan(target: Target, list: Entries) -> (Change, bool) {
+    // SAFETY: written at the start only.
+    let initial = unsafe { &*INITIAL.0.get() };
+    if !initial.preloaded || !runtime::has_started() || !options::get().follow.execs() {
+        return (Change::Nothing, true);
+    }
+    // SAFETY: as the caller promises.
+    let libraries = || unsafe { strings(list) }.filter_map(preloads).flatten();
+    let out = if libraries().any(is_own) { Change::TakeOut } else { Change::Nothing };
+    let back = if out == Change::Nothing { Change::PutIn } else { Change::Nothing };
+    // A sanitizer insists on coming first.
+    if libraries().any(program::is_sanitizer) {
+        return (out, false);
+    }
+    // SAFETY: as the caller promises.
+    match unsafe { target.preload() } {
+        Preload::Works => (back, true),
+        Preload::HasNoEffect => (back, false),
+        Preload::DoesHarm => (out, false),
+    }
+}
+
+/// Runs `call` with `list` after the change; with `None` if there is no memory for it.
 ///
 /// # Safety
 ///
 /// `list` must be null or a null-terminated list of strings.
-pub unsafe fn is_stripped(list: Entries) -> bool {
-    // SAFETY: written at the start only.
-    let initial = unsafe { &*INITIAL.0.get() };
+pub unsafe fn changed<R>(list: Entries, change: Change, call: impl FnOnce(Option<Entries>) -> R) -> R {
+    // On the stack, if it is not too large: a `vfork` child must not leave memory behind in its parent.
+    const ON_STACK: usize = 512;
+    if change == Change::Nothing {
+        return call(Some(list));
+    }
     // SAFETY: as the caller promises.
-    let has_own = || unsafe { strings(list) }.filter_map(preloads).any(|mut list| list.any(is_own));
-    initial.preloaded && runtime::has_started() && options::get().follow.execs() && !has_own()
+    let (entries, preloads) = unsafe {
+        let lengths = strings(list).filter(|entry| entry.starts_with(PRELOAD)).map(|entry| entry.len() + 1);
+        (strings(list).count(), lengths.sum::<usize>())
+    };
+    let pointers = entries + MAX_SETTINGS + 2;
+    let text = preloads + PRELOAD.len() + own_path().len() + 2;
+    let words = pointers + text.div_ceil(size_of::<usize>());
+    let fill = |room: &mut [usize]| {
+        let (pointers, text) = room.split_at_mut(pointers);
+        // SAFETY: any words are bytes and pointers; and as the caller promises.
+        unsafe {
+            let entries = core::slice::from_raw_parts_mut(pointers.as_mut_ptr().cast(), pointers.len());
+            let length = size_of_val(text);
+            let text = core::slice::from_raw_parts_mut(text.as_mut_ptr().cast(), length);
+            let mut copy = Copy { entries, length: 0, text, used: 0 };
+            if change == Change::PutIn { copy.put_in(list) } else { copy.take_out(list) }
+        }
+        room.as_ptr().cast()
+    };
+    if words <= ON_STACK {
+        return call(Some(fill(&mut [0; ON_STACK])));
+    }
+    let length = words * size_of::<usize>();
+    let Some(memory) = sys::map_private(length) else { return call(None) };
+    // SAFETY: fresh zeroed memory, given back when nobody has it any more.
+    unsafe {
+        let result = call(Some(fill(core::slice::from_raw_parts_mut(memory.cast(), words))));
+        sys::unmap(memory, length);
+        result
+    }
 }
 
-/// An environment to hand to a program.
-pub struct Prepared {
-    entries: [*const c_char; MAX_ENTRIES],
-    preload: [u8; MAX_PRELOAD],
+/// A changed copy of an environment. There is room for all of it.
+struct Copy<'a> {
+    /// Zeroes in the beginning: a null pointer ends the list.
+    entries: &'a mut [*const c_char],
+    length: usize,
+    text: &'a mut [u8],
+    used: usize,
 }
 
-impl Prepared {
-    /// Room for one, on the stack: a `vfork` child must not leave memory behind in its parent.
-    pub fn new() -> Prepared {
-        Prepared { entries: [core::ptr::null(); MAX_ENTRIES], preload: [0; MAX_PRELOAD] }
+impl Copy<'_> {
+    fn push(&mut self, entry: *const c_char) {
+        if let Some(place) = self.entries.get_mut(self.length) {
+            *place = entry;
+            self.length += 1;
+        }
     }
 
-    /// `list`, with libleak and its settings put back in. `None` if that does not fit.
+    /// Adds an entry made of `parts`, which ends with a NUL.
+    fn push_text(&mut self, parts: &[&[u8]]) {
+        let start = self.used;
+        for part in parts {
+            let Some(room) = self.text.get_mut(self.used..self.used + part.len()) else { return };
+            room.copy_from_slice(part);
+            self.used += part.len();
+        }
+        self.push(self.text[start..].as_ptr().cast());
+    }
+
+    /// `list`, with libleak and its settings put back in.
     ///
     /// # Safety
     ///
     /// `list` must be null or a null-terminated list of strings.
-    pub unsafe fn follow(&mut self, list: Entries) -> Option<Entries> {
+    unsafe fn put_in(&mut self, list: Entries) {
         // SAFETY: written at the start only.
         let initial = unsafe { &*INITIAL.0.get() };
         // SAFETY: as the caller promises.
         let strings = unsafe { strings(list) };
-        let mut length = 0;
-        let mut push = |entry: *const c_char| {
-            // The last place stays null.
-            let place = self.entries[..MAX_ENTRIES - 1].get_mut(length)?;
-            *place = entry;
-            length += 1;
-            Some(())
-        };
-        let own = own_path();
-        let old = strings.clone().find_map(|entry| entry.strip_prefix(PRELOAD)).unwrap_or_default();
-        let separator: &[u8] = if old.is_empty() { b"" } else { b":" };
-        let mut used = 0;
-        for part in [PRELOAD, own, separator, old, b"\0"] {
-            self.preload.get_mut(used..used + part.len())?.copy_from_slice(part);
-            used += part.len();
-        }
         // SAFETY: as the caller promises.
         for (pointer, entry) in unsafe { pointers(list) }.zip(strings.clone()) {
             if !entry.starts_with(PRELOAD) {
-                push(pointer)?;
+                self.push(pointer);
             }
         }
-        push(self.preload.as_ptr().cast())?;
+        // Of several entries the loader takes the last.
+        let others =
+            strings.clone().filter_map(|entry| entry.strip_prefix(PRELOAD)).last().unwrap_or_default();
+        let separator: &[u8] = if others.is_empty() { b"" } else { b":" };
+        self.push_text(&[PRELOAD, own_path(), separator, others, b"\0"]);
         for &setting in &initial.settings[..initial.count] {
             // SAFETY: copied by `remember`.
             let text = unsafe { CStr::from_ptr(setting) }.to_bytes();
             let name = text.iter().position(|byte| *byte == b'=').map_or(text, |equals| &text[..=equals]);
             if !strings.clone().any(|entry| entry.starts_with(name)) {
-                push(setting)?;
+                self.push(setting);
             }
         }
-        Some(self.entries.as_ptr())
+    }
+
+    /// `list`, without libleak in `LD_PRELOAD`; without that, if nothing else is in it.
+    ///
+    /// # Safety
+    ///
+    /// `list` must be null or a null-terminated list of strings.
+    unsafe fn take_out(&mut self, list: Entries) {
+        // SAFETY: as the caller promises.
+        for (pointer, entry) in unsafe { pointers(list).zip(strings(list)) } {
+            if !entry.starts_with(PRELOAD) {
+                self.push(pointer);
+                continue;
+            }
+            let start = self.used;
+            self.push_text(&[entry, b"\0"]);
+            let kept = self.text.get_mut(start..).map_or(0, |text| without_own(text, entry.len()));
+            if kept == PRELOAD.len() {
+                self.length -= 1;
+                self.entries[self.length] = core::ptr::null();
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::sys::{self, Fd};
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
-use libleak_format::header::{HEADER_SIZE, Header, MAGIC, SEALED, VERSION};
+use libleak_format::header::{HEADER_SIZE, Header, MAGIC, VERSION};
 use libleak_format::region::{
     Extent, MAX_EXTENTS, PAGE, Region, RegionKind, descriptor_offset, extent_records, locate,
 };
@@ -163,6 +163,17 @@ impl NewFile {
     }
 }
 
+/// In a forked child: lets what is under way go on in a copy of the parent's file, whose pages are copied as they are written to. If
+/// the file cannot be had any more it goes on in zeroes, and false is returned.
+pub fn detach() -> bool {
+    let (base, reserved) = (BASE.load(Relaxed), RESERVED.load(Relaxed));
+    // SAFETY: adopted, or the process would not be a child.
+    let granted = unsafe { header() }.granted.load(Acquire) as usize;
+    let file = reopen();
+    sys::map_private_at(base, reserved, file.as_ref());
+    sys::allow_access(base, if file.is_some() { granted } else { reserved }).is_ok() && file.is_some()
+}
+
 /// Address space to keep for the file where as much as `limit` may be used.
 fn reservation(limit: u64) -> usize {
     if limit == u64::MAX { RESERVATION } else { (limit / 8).next_multiple_of(PAGE) as usize }
@@ -173,7 +184,7 @@ fn reservation(limit: u64) -> usize {
 pub fn yield_address_space(limit: u64) {
     let Some(header) = header_if_any() else { return };
     let Some(_held) = GROWING.lock() else { return };
-    let kept = reservation(limit).max((header.granted.load(Relaxed) & !SEALED) as usize);
+    let kept = reservation(limit).max(header.granted.load(Relaxed) as usize);
     let reserved = RESERVED.load(Relaxed);
     if kept < reserved {
         RESERVED.store(kept, Relaxed);
@@ -190,21 +201,15 @@ pub fn publish() {
     }
 }
 
-/// Grants nothing more, and cuts the file to what was granted.
-pub fn seal() {
-    let Some(header) = header_if_any() else { return };
-    let granted = header.granted.fetch_or(SEALED, AcqRel) & !SEALED;
+/// Cuts the file to what was granted, unless this very thread is growing it. Other threads go on until the process is gone, or
+/// the end does not come: then it is lengthened again.
+pub fn cut() {
+    let (Some(header), Some(_held)) = (header_if_any(), GROWING.lock()) else { return };
+    let granted = header.granted.load(Relaxed);
     if let Some(fd) = reopen()
         && fd.truncate(granted).is_ok()
     {
         LENGTH.store(granted, Relaxed);
-    }
-}
-
-/// Grants again: the end did not come.
-pub fn unseal() {
-    if let Some(header) = header_if_any() {
-        header.granted.fetch_and(!SEALED, AcqRel);
     }
 }
 
@@ -244,7 +249,7 @@ fn grant(length: u64) -> Option<u64> {
     let header = unsafe { header() };
     let offset = header.granted.load(Relaxed);
     let end = offset.checked_add(length)?;
-    if offset & SEALED != 0 || end > RESERVED.load(Relaxed) as u64 || end > options::get().max_size {
+    if end > RESERVED.load(Relaxed) as u64 || end > options::get().max_size {
         return None;
     }
     if end > LENGTH.load(Relaxed) {
@@ -256,8 +261,7 @@ fn grant(length: u64) -> Option<u64> {
     }
     // SAFETY: inside the reservation, as just checked.
     sys::allow_access(unsafe { BASE.load(Relaxed).add(offset as usize) }, length as usize).ok()?;
-    // Sealing may have come in between: then nothing is granted.
-    header.granted.compare_exchange(offset, end, AcqRel, Relaxed).ok()?;
+    header.granted.store(end, Release);
     Some(offset)
 }
 

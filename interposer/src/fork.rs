@@ -4,25 +4,33 @@
 //! however the fork was made. A child gets its file at its first event; until then it has stored nothing, and a child that
 //! only executes another program pays nothing. A `vfork` child shares the parent's memory: its events are its parent's.
 
+use crate::lock::Lock;
 use crate::log::{self, Level};
 use crate::options;
 use crate::record::{live, lose, mappings, modules, ring, sites, stacks, strings};
-use crate::{clock, file, output, runtime, sys, thread};
+use crate::{aside, clock, file, output, runtime, signals, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
-use libleak_format::header::{Attach, Fallback, Header, Inherited, SEALED};
+use libleak_format::header::{Attach, Fallback, Header, Inherited};
 use libleak_format::region::{Region, RegionKind, descriptor_offset};
 
 const PAGE: usize = 4096;
 /// `MADV_WIPEONFORK`, Linux 4.14.
 const MADV_WIPEONFORK: i32 = 18;
 
+/// What is zero in a forked child.
+struct Mark {
+    /// 1 in the process that records.
+    recording: AtomicU32,
+    /// Held by the thread of a child that begins its trace.
+    beginning: Lock,
+}
+
 /// For the time before there is a page.
-static UNMARKED: AtomicU32 = AtomicU32::new(0);
-/// The word that is 1 in the process that records, and 0 in its forked children.
-static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const UNMARKED).cast_mut());
+static UNMARKED: Mark = Mark { recording: AtomicU32::new(0), beginning: Lock::new() };
+static MARK: AtomicPtr<Mark> = AtomicPtr::new((&raw const UNMARKED).cast_mut());
 /// Whether this process began as a forked child of one that recorded.
 static DESCENDANT: AtomicBool = AtomicBool::new(false);
-/// When the last fork was about to happen, ticks.
+/// When the fork under way, or the one that this process came from, was about to happen, ticks; 0 if that is not known.
 static FORKED_AT: AtomicU64 = AtomicU64::new(0);
 
 /// Sets up the mark. Without it nothing can be recorded, lest a child write into its parent's file.
@@ -35,7 +43,7 @@ pub fn set_up() -> bool {
     true
 }
 
-fn mark() -> &'static AtomicU32 {
+fn mark() -> &'static Mark {
     // SAFETY: a static or a page, both of which live for good.
     unsafe { &*MARK.load(Relaxed) }
 }
@@ -43,12 +51,12 @@ fn mark() -> &'static AtomicU32 {
 /// Whether this process records, and is not a forked child that has not begun a file of its own: all that a hook asks.
 #[inline]
 pub fn is_recording() -> bool {
-    mark().load(Relaxed) != 0
+    mark().recording.load(Relaxed) != 0
 }
 
 /// From here on this process records, or does not.
 pub fn set_recording(recording: bool) {
-    mark().store(recording.into(), Release);
+    mark().recording.store(recording.into(), Release);
 }
 
 /// Whether this is a forked child of a process that records, which has not begun a file of its own.
@@ -62,27 +70,62 @@ pub fn is_descendant() -> bool {
     DESCENDANT.load(Relaxed)
 }
 
-/// A fork is about to happen in this process.
-pub fn prepare() {
-    FORKED_AT.store(clock::now(), Relaxed);
+/// Runs `call`, which forks.
+pub fn around(call: impl FnOnce() -> i32) -> i32 {
+    // A child that has not begun its trace passes its parent's blocks on, as they were when it was forked itself.
+    let records = is_recording();
+    if records {
+        FORKED_AT.store(clock::now(), Relaxed);
+    }
+    let result = call();
+    if is_child() {
+        born();
+    } else if records {
+        FORKED_AT.store(0, Relaxed);
+    }
+    result
 }
 
-/// Begins the child's own trace, at its first event. False if it is not to have one.
+/// In a forked child.
 #[cold]
-pub fn begin_child() -> bool {
-    // Where the parent's diagnostics went, the child may have a connection or a file by now.
-    log::set_level(Level::Off);
-    let followed = options::get().follow.forks()
-        && (copy() || {
-            // The parent's file is the only one there is to say so; a counter is all of it that a child ever touches.
-            lose(|lost| &lost.unfollowed_children);
-            false
-        });
-    if !followed {
+fn born() {
+    signals::forked();
+    let here = 0u8;
+    // A signal handler has forked that interrupted libleak: what it interrupted must not go on in the parent's file.
+    if thread::is_inside(&raw const here as usize) && !file::detach() {
         runtime::stop();
     }
-    set_recording(followed);
-    followed
+}
+
+/// Begins the child's own trace, at its first event, by a hook whose caller's frame is at `sp`. False if it is not to have one,
+/// or if it forked in a signal handler that has interrupted another hook, which must come to its end before.
+#[cold]
+pub fn begin_child(sp: usize) -> bool {
+    extern "C" fn begin() {
+        // Another thread of the child may have been first.
+        if !is_child() {
+            return;
+        }
+        // Where the parent's diagnostics went, the child may have a connection or a file by now.
+        log::set_level(Level::Off);
+        let followed = options::get().follow.forks()
+            && (copy() || {
+                // The parent's file is the only one there is to say so; a counter is all of it that a child ever touches.
+                lose(|lost| &lost.unfollowed_children);
+                false
+            });
+        if followed {
+            set_recording(true);
+        } else {
+            runtime::stop();
+        }
+    }
+    if thread::is_inside(sp) {
+        return false;
+    }
+    let Some(_held) = mark().beginning.lock() else { return false };
+    aside::run(begin);
+    is_recording()
 }
 
 /// Regions that the child takes over: the blocks, and what they refer to. The parent goes on meanwhile, so what refers is
@@ -100,6 +143,7 @@ fn copy() -> bool {
         0 => now,
         at => at,
     };
+    FORKED_AT.store(0, Relaxed);
     let Some(created) = output::create() else { return false };
     // SAFETY: the parent's file is mapped; it is read only.
     let parent = unsafe { file::header() };
@@ -120,7 +164,7 @@ fn copy() -> bool {
     header.rate.store(parent.rate.load(Relaxed), Relaxed);
     // The child's clock goes on from the parent's: births of inherited blocks keep their meaning.
     clock::resume(&header.clock, &parent.clock);
-    // SAFETY: a forked child has one thread, and it is here.
+    // SAFETY: other threads of the child wait for this one, or have not come here yet.
     if unsafe { created.file.adopt(created.path()) }.is_err() {
         return false;
     }
@@ -164,7 +208,7 @@ fn copy_regions(created: &output::Created, parent: &Header) -> Option<u64> {
     });
     // Read after the descriptors, so that all their extents lie before it. What the parent was granted after the fork is
     // not accessible here yet: access belongs to the mapping, of which this process has its own.
-    let end = parent.granted.load(Acquire) & !SEALED;
+    let end = parent.granted.load(Acquire);
     sys::allow_access(base.cast_mut(), end as usize).ok()?;
     sys::allow_access(file.mapping(), end as usize).ok()?;
     for region in descriptors {

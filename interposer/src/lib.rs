@@ -28,9 +28,12 @@
 
 mod arch;
 mod arena;
+mod aside;
 mod capture;
 mod clock;
 mod confined;
+#[cfg(target_arch = "x86_64")]
+mod early;
 mod elf;
 mod end;
 mod entry;
@@ -42,8 +45,10 @@ mod log;
 mod next;
 mod options;
 mod output;
+mod program;
 mod record;
 mod runtime;
+mod signals;
 mod single;
 mod sys;
 mod thread;

@@ -38,7 +38,10 @@ impl Next {
 
 /// The next definition of `name`.
 pub fn find(name: &CStr) -> Option<usize> {
-    others().find_map(|image| image.function(name))
+    others().find_map(|image| image.function(name)).or_else(|| {
+        // Without the list (see `elf::started`), libc still has to be found, or `malloc` would be gone.
+        elf::images().next().is_none().then(|| elf::started()?.function(name)).flatten()
+    })
 }
 
 /// The definition of `name` in the executable, which comes before ours.
@@ -49,6 +52,13 @@ pub fn in_executable(name: &CStr) -> bool {
 /// The image that holds the next definition of `name`.
 pub fn image_of(name: &CStr) -> Option<&'static elf::LinkMap> {
     others().find(|image| image.function(name).is_some())
+}
+
+/// The image between the executable and libleak that defines `name`, if there is one: it is called first.
+pub fn image_ahead(name: &CStr) -> Option<&'static elf::LinkMap> {
+    let own = elf::own_image()?;
+    let ahead = elf::images().skip(1).take_while(|image| !core::ptr::eq(*image, own));
+    ahead.filter(|image| image.function(name).is_some()).last()
 }
 
 /// The images after the executable, libleak left out. (Another preload may come before libleak: it then calls us, and

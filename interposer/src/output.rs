@@ -4,8 +4,8 @@ use crate::file::NewFile;
 use crate::log::{self, Level, Shown};
 use crate::options::{self, PATH_MAX};
 use crate::record::strings;
-use crate::runtime;
 use crate::sys::{self, Fd};
+use crate::{arch, runtime};
 use core::ffi::CStr;
 use core::sync::atomic::Ordering::*;
 use libleak_format::header::{Fallback, Header};
@@ -44,11 +44,13 @@ pub struct Path {
 }
 
 impl Path {
-    fn new() -> Path {
+    /// An empty one.
+    pub fn new() -> Path {
         Path { bytes: [0; PATH_MAX], length: 0, overflow: false }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    /// Adds to its end.
+    pub fn push(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
         match self.bytes.get_mut(self.length..end) {
             Some(room) if end < PATH_MAX => {
@@ -59,7 +61,8 @@ impl Path {
         }
     }
 
-    fn push_number(&mut self, mut number: u64) {
+    /// Adds a number to its end.
+    pub fn push_number(&mut self, mut number: u64) {
         let mut digits = [0; 20];
         let mut at = digits.len();
         loop {
@@ -73,7 +76,8 @@ impl Path {
         self.push(&digits[at..]);
     }
 
-    fn cut(&mut self, length: usize) {
+    /// Cuts it to its first `length` bytes.
+    pub fn cut(&mut self, length: usize) {
         self.bytes[length..self.length].fill(0);
         self.length = length;
     }
@@ -82,7 +86,8 @@ impl Path {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    fn as_c_str(&self) -> &CStr {
+    /// As system calls want it; what did not fit is missing.
+    pub fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
 }
@@ -456,7 +461,7 @@ fn read_number(path: &CStr) -> Option<u64> {
 
 /// Fills in whose trace it is.
 pub fn describe(header: &Header, executable: &[u8]) {
-    header.machine.store(if cfg!(target_arch = "x86_64") { 62 } else { 183 }, Relaxed);
+    header.machine.store(arch::MACHINE, Relaxed);
     // SAFETY: reads the auxiliary vector.
     let page = unsafe { libc::getauxval(libc::AT_PAGESZ) };
     header.page_kib.store((page / 1024) as u16, Relaxed);

@@ -2,7 +2,10 @@
 
 use crate::capture::find_object;
 use crate::log::{self, Level, Shown};
-use crate::{clock, elf, end, environment, file, fork, next, options, output, record, single, sys, thread};
+use crate::{
+    aside, clock, elf, end, environment, file, fork, next, options, output, record, signals, single, sys,
+    thread,
+};
 use core::ffi::{CStr, c_char};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
@@ -73,18 +76,27 @@ pub fn start() -> bool {
     if PHASE.compare_exchange(UNSTARTED, STARTING, AcqRel, Relaxed).is_err() {
         return false;
     }
+    // A set-user-id program is none of our business, and other C libraries than glibc work differently.
     // SAFETY: reads the auxiliary vector.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        PHASE.store(REFUSED, Release); // A set-user-id program is none of our business.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 || next::find(c"gnu_get_libc_version").is_none() {
+        PHASE.store(REFUSED, Release);
         return false;
     }
+    aside::run(begin);
+    is_recording()
+}
+
+extern "C" fn begin() {
     let ready = set_up();
     PHASE.store(if ready { RECORDING } else { OFF }, Release);
     fork::set_recording(ready);
     if ready {
         end::register();
+        // A program that runs already may hold on to functions of libc's that would tell it of the handler.
+        if !is_late() {
+            signals::set_up();
+        }
     }
-    ready
 }
 
 fn set_up() -> bool {
@@ -133,6 +145,8 @@ fn set_up() -> bool {
     output::describe(header, executable);
     header.allocator.store(allocator(), Relaxed);
     header.attach.store(if is_late() { Attach::LATE } else { 0 }, Relaxed);
+    #[cfg(target_arch = "x86_64")]
+    header.lost.dropped_events.store(crate::early::calls(), Relaxed);
     record::sampling::set_up(header);
     clock::estimate_rate(&header.clock);
     file::publish();
@@ -180,21 +194,20 @@ fn is_late() -> bool {
     }
 }
 
-/// What stands behind our `malloc`; notes where it is if it is not libc.
+/// What stands behind our `malloc`, and before it; notes where a library is whose mappings are an allocator's.
 fn allocator() -> u32 {
     if next::in_executable(c"malloc") {
         return Allocator::EXECUTABLE;
     }
-    match next::image_of(c"malloc") {
-        Some(image) if image.function(c"__libc_start_main").is_none() => {
-            if let Some((start, end, _)) = elf::extent(image) {
-                ALLOCATOR_START.store(start, Relaxed);
-                ALLOCATOR_END.store(end, Relaxed);
-            }
-            Allocator::LIBRARY
-        }
-        _ => Allocator::LIBC,
+    let is_libc = |image: &&elf::LinkMap| image.function(c"__libc_start_main").is_some();
+    let behind = next::image_of(c"malloc").filter(|image| !is_libc(image));
+    let ahead = if is_late() { None } else { next::image_ahead(c"malloc") };
+    if let Some((start, end, _)) = behind.or(ahead).and_then(elf::extent) {
+        ALLOCATOR_START.store(start, Relaxed);
+        ALLOCATOR_END.store(end, Relaxed);
     }
+    let found = if behind.is_some() { Allocator::LIBRARY } else { Allocator::LIBC };
+    found | if ahead.is_some() { Allocator::AHEAD } else { 0 }
 }
 
 /// Reads the settings: from `environ` where libc has set it already, else as the kernel handed them over.

@@ -65,6 +65,11 @@ impl Fd {
         checked(syscall!(SYS_read, self.0, buffer.as_mut_ptr(), buffer.len()))
     }
 
+    /// Reads from `offset` on into `buffer`; the bytes read, 0 at the end.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, i32> {
+        checked(syscall!(SYS_pread64, self.0, buffer.as_mut_ptr(), buffer.len(), offset))
+    }
+
     /// Reads until `buffer` is full or the file ends; errors end it too.
     pub fn read_full(&self, buffer: &mut [u8]) -> usize {
         let mut length = 0;
@@ -135,8 +140,15 @@ pub fn reserve_private(length: usize) -> Option<*mut u8> {
 }
 
 fn map_anonymous(length: usize, access: i32) -> Option<*mut u8> {
+    /// Sparse tables are as long as this: they would make a core file of hundreds of MiB, most of it holes.
+    const LONG: usize = 1 << 20;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    checked(syscall!(SYS_mmap, 0, length, access, flags, -1isize, 0)).ok().map(|address| address as *mut u8)
+    let mapped = checked(syscall!(SYS_mmap, 0, length, access, flags, -1isize, 0));
+    let address = mapped.ok()? as *mut u8;
+    if length >= LONG {
+        let _ = advise(address, length, libc::MADV_DONTDUMP);
+    }
+    Some(address)
 }
 
 /// Gives memory back.
@@ -156,6 +168,13 @@ pub unsafe fn unmap(address: *mut u8, length: usize) {
 pub unsafe fn move_mapping(from: *mut u8, length: usize, to: *mut u8) -> Result<(), i32> {
     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     checked(syscall!(SYS_mremap, from, length, length, flags, to)).map(drop)
+}
+
+/// Puts private memory in the place of the caller's own mapping, with no access yet: what `file` holds, or zeroes.
+pub fn map_private_at(address: *mut u8, length: usize, file: Option<&Fd>) {
+    let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE | libc::MAP_FIXED;
+    let (fd, flags) = file.map_or((-1, flags | libc::MAP_ANONYMOUS), |file| (file.0, flags));
+    syscall!(SYS_mmap, address, length, libc::PROT_NONE, flags, fd as isize, 0);
 }
 
 /// Makes a range of the caller's own mapping readable and writable.
@@ -300,6 +319,43 @@ pub fn is_readable(page: usize) -> bool {
 /// Removes a file.
 pub fn remove(path: &CStr) {
     syscall!(SYS_unlinkat, libc::AT_FDCWD, path.as_ptr(), 0);
+}
+
+/// A signal's action, as the kernel has it.
+#[derive(Default)]
+#[repr(C)]
+pub struct Action {
+    /// The handler's address, or what else to do.
+    pub handler: usize,
+    /// `SA_` bits.
+    pub flags: u64,
+    /// Where a handler returns to.
+    pub restorer: usize,
+    /// Signals blocked meanwhile.
+    pub mask: u64,
+}
+
+/// The action of a signal.
+pub fn action(signal: i32) -> Option<Action> {
+    let mut action = Action::default();
+    (syscall!(SYS_rt_sigaction, signal, 0, &raw mut action, 8) == 0).then_some(action)
+}
+
+/// Changes the action of a signal.
+pub fn set_action(signal: i32, action: &Action) {
+    syscall!(SYS_rt_sigaction, signal, core::ptr::from_ref(action), 0, 8);
+}
+
+/// Makes `set` (signal N is bit N - 1) the signals that the calling thread does not take; what it was before.
+pub fn block_signals(set: u64) -> u64 {
+    let mut before = 0u64;
+    syscall!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const set, &raw mut before, 8);
+    before
+}
+
+/// Sends the calling thread a signal.
+pub fn signal_self(signal: i32) {
+    syscall!(SYS_tgkill, pid(), tid(), signal);
 }
 
 /// Ends the process.

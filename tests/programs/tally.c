@@ -4,12 +4,17 @@
 // per thread 128 bytes: `current`, the number of finished operations (u64); two states of { live blocks, live bytes } (i64), of
 // which [current & 1] is in force; `pending`, what the operation under way changes in them; and `under_way`, the number of the
 // operation that `pending` belongs to (u64): if it is current + 1, that operation has begun and not finished.
+//
+// With a second argument the first thread ends the process in that way after 5,000 operations, while the others go on.
 #include "keep.h"
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -29,6 +34,24 @@ struct tally {
 _Static_assert(sizeof(struct tally) == 128, "the layout that the tests read");
 
 static struct tally *tallies;
+static const char *way = "";
+
+static void end(void) {
+    if (!strcmp(way, "exit"))
+        exit(3);
+    if (!strcmp(way, "_exit"))
+        _exit(4);
+    if (!strcmp(way, "quick_exit"))
+        quick_exit(5);
+    if (!strcmp(way, "abort"))
+        abort();
+    if (!strcmp(way, "SIGINT"))
+        kill(getpid(), SIGINT);
+    if (!strcmp(way, "SIGSEGV"))
+        *(volatile int *)opaque(0) = 1;
+    if (!strcmp(way, "exec"))
+        execl("/bin/true", "true", (char *)NULL);
+}
 
 static void begin(struct tally *tally, int64_t blocks, int64_t bytes) {
     tally->pending = (struct change){blocks, bytes};
@@ -68,13 +91,16 @@ static void *churn(void *argument) {
             blocks[slot] = NULL;
         }
         finish(tally);
+        if (tally == tallies && tally->current == 5000)
+            end();
     }
     return NULL;
 }
 
 int main(int count, char **args) {
-    int file = open(args[count - 1], O_RDWR | O_CREAT, 0600);
-    if (count < 2 || ftruncate(file, THREADS * sizeof(struct tally)))
+    int file = count > 1 ? open(args[1], O_RDWR | O_CREAT, 0600) : -1;
+    way = count > 2 ? args[2] : "";
+    if (file < 0 || ftruncate(file, THREADS * sizeof(struct tally)))
         return 1;
     tallies = mmap(NULL, THREADS * sizeof(struct tally), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (tallies == MAP_FAILED)
@@ -82,6 +108,13 @@ int main(int count, char **args) {
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, churn, &tallies[i]);
+    if (!strcmp(way, "pthread_exit"))
+        pthread_exit(NULL);
+    if (!strcmp(way, "return")) {
+        while (tallies->current < 5000)
+            sched_yield();
+        return 6;
+    }
     pthread_join(threads[0], NULL);
     return 0;
 }

@@ -42,6 +42,11 @@ impl Fixture {
         build("gcc", source, &["-std=gnu11"], C_FLAGS, flags)
     }
 
+    /// A C program for musl, dynamically linked.
+    pub fn musl(source: &str) -> Fixture {
+        build("musl-gcc", source, &["-std=gnu11"], C_FLAGS, &[])
+    }
+
     /// A C++ program.
     pub fn cpp(source: &str) -> Fixture {
         Fixture::cpp_with(source, &[])

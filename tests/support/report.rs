@@ -53,9 +53,9 @@ pub struct Trace {
 #[expect(missing_docs, reason = "the names are the JSON's")]
 pub struct Lost {
     pub incomplete_stacks: u64,
+    pub unfollowed_children: u64,
     pub wrong_stacks: u64,
     pub untracked_blocks: u64,
-    pub unfollowed_children: u64,
 }
 
 /// One thread of the process.

@@ -154,6 +154,11 @@ pub(super) fn settings(settings: &Settings) -> Vec<String> {
             "the executable brings an allocator of its own: what that hands out was not recorded",
         ),
         (
+            settings.allocator & Allocator::AHEAD != 0,
+            "a library that comes before libleak.so defines malloc, too: what it does not pass on was not recorded \
+             (name libleak.so first in LD_PRELOAD)",
+        ),
+        (
             settings.attach & Attach::LATE != 0,
             "libleak was loaded after the program's start: earlier blocks are unknown",
         ),

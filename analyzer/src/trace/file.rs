@@ -1,7 +1,7 @@
 //! The bytes of a trace: a mapped file, or memory.
 
 use super::error::OpenError;
-use libleak_format::header::{HEADER_SIZE, Refusal, SEALED};
+use libleak_format::header::{HEADER_SIZE, Refusal};
 use libleak_format::{Header, record::view};
 use memmap2::{Mmap, MmapOptions};
 use std::fs::File;
@@ -68,7 +68,7 @@ impl TraceFile {
 
     /// Bytes of the file that were granted to regions, as the header has it.
     pub(super) fn granted(&self) -> u64 {
-        self.header().granted.load(Relaxed) & !SEALED
+        self.header().granted.load(Relaxed)
     }
 
     /// The bytes that may hold records: what lies beyond the granted part is void, and may be a hole of any size.

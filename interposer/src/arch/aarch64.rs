@@ -4,6 +4,8 @@ use crate::capture::bounds::Memory;
 use crate::capture::registers::Registers;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
+/// ELF `e_machine`: `EM_AARCH64`.
+pub const MACHINE: u16 = 183;
 /// DWARF numbers of the callee-saved registers besides the frame pointer: x19 to x28 (DWARF for the Arm 64-bit Architecture, table 3).
 pub const SAVED: [u16; 10] = [19, 20, 21, 22, 23, 24, 25, 26, 27, 28];
 /// DWARF number of the stack pointer.
@@ -101,6 +103,42 @@ core::arch::global_asm!(
     "ret",
     ".popsection",
 );
+
+/// As in the other file.
+///
+/// # Safety
+///
+/// As there.
+pub unsafe fn call_on_stack(top: *mut u8, work: extern "C" fn()) {
+    // SAFETY: as the caller promises; the stack pointer comes back by a register that callees save.
+    unsafe {
+        core::arch::asm!(
+            "mov x20, sp",
+            "mov sp, {top}",
+            "blr {work}",
+            "mov sp, x20",
+            top = in(reg) top,
+            work = in(reg) work,
+            out("x20") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// Bytes of the instruction that does nothing.
+pub const NOP: usize = 4;
+
+/// As in the other file.
+#[unsafe(naked)]
+pub extern "C" fn last_signal(signal: i32) {
+    core::arch::naked_asm!("nop", "b {}", sym crate::signals::last)
+}
+
+/// As in the other file.
+#[unsafe(naked)]
+pub extern "C" fn return_from_signal() {
+    core::arch::naked_asm!("mov x8, {}", "svc 0", const libc::SYS_rt_sigreturn)
+}
 
 /// Ends the process with SIGILL.
 #[cfg(not(test))]

@@ -4,6 +4,8 @@ use crate::capture::bounds::Memory;
 use crate::capture::registers::Registers;
 use core::sync::atomic::AtomicU64;
 
+/// ELF `e_machine`: `EM_X86_64`.
+pub const MACHINE: u16 = 62;
 /// DWARF numbers of the callee-saved registers besides the frame pointer (System V psABI x86-64, figure 3.36).
 pub const SAVED: [u16; 5] = [3, 12, 13, 14, 15];
 /// DWARF number of the stack pointer.
@@ -122,6 +124,42 @@ core::arch::global_asm!(
     "ret",
     ".popsection",
 );
+
+/// Runs `work` on the stack that ends at `top`.
+///
+/// # Safety
+///
+/// There must be room enough, and `top` a multiple of 16.
+pub unsafe fn call_on_stack(top: *mut u8, work: extern "C" fn()) {
+    // SAFETY: as the caller promises; the stack pointer comes back by a register that callees save.
+    unsafe {
+        core::arch::asm!(
+            "mov r12, rsp",
+            "mov rsp, {top}",
+            "call {work}",
+            "mov rsp, r12",
+            top = in(reg) top,
+            work = in(reg) work,
+            out("r12") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// Bytes of the instruction that does nothing.
+pub const NOP: usize = 1;
+
+/// [`crate::signals::last`], with two addresses: this one, and the one that is [`NOP`] behind it.
+#[unsafe(naked)]
+pub extern "C" fn last_signal(signal: i32) {
+    core::arch::naked_asm!("nop", "jmp {}", sym crate::signals::last)
+}
+
+/// What a handler returns to: `rt_sigreturn`, in the very words by which debuggers know it.
+#[unsafe(naked)]
+pub extern "C" fn return_from_signal() {
+    core::arch::naked_asm!("mov rax, {}", "syscall", const libc::SYS_rt_sigreturn)
+}
 
 /// Ends the process with SIGILL.
 #[cfg(not(test))]

@@ -80,15 +80,32 @@ impl Word {
         self.at == Word::FOLLOW.at
     }
 
-    /// 0 if the word is as it was.
+    /// Where it is.
+    #[inline(always)]
+    pub fn address(&self) -> usize {
+        self.at as usize
+    }
+
+    /// What it holds now.
     ///
     /// # Safety
     ///
     /// It must be readable. (It was, and walks read only aligned words.)
     #[inline(always)]
+    pub unsafe fn value(&self) -> usize {
+        // SAFETY: as the caller promises.
+        unsafe { self.at.read_volatile() }
+    }
+
+    /// 0 if the word is as it was.
+    ///
+    /// # Safety
+    ///
+    /// It must be readable.
+    #[inline(always)]
     unsafe fn difference(&self) -> usize {
         // SAFETY: as the caller promises.
-        unsafe { self.at.read_volatile() ^ self.held }
+        unsafe { self.value() ^ self.held }
     }
 
     /// How many words at the front of `words` remain if those from the back on that are as they were are taken off.

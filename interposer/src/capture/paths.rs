@@ -1,10 +1,14 @@
 //! Paths: the inner parts of stacks that came by again and again.
 //!
-//! Programs mostly allocate in loops, where a few stacks take turns that share their outer frames. The memory of the last walk
+//! Programs mostly allocate in loops, where some stacks take turns that share their outer frames. The memory of the last walk
 //! ([`super::memo`]) has only one of them. So the inner frames of each walk, from the hook's caller to the remembered frame
 //! where it joined the walk before, are kept as a path: where it begins, the words that were read on it, the frame that it
 //! leads to, and what came of it. If a later walk begins at the same place, the words are what they were, and the frame is still
 //! remembered and unchanged, then the stack is the same, and so is its site.
+//!
+//! Most programs allocate through a function of their own, so that many paths begin at the same place. They are told apart by
+//! the words in which they differ: where one holds another value than the path that was found, that word and its value say
+//! where to look next.
 
 use super::bounds::Memory;
 use super::memo::{Memo, Word};
@@ -13,74 +17,119 @@ use super::step::Position;
 
 /// Most words of a path: longer ones are not kept.
 const WORDS: usize = 24;
-/// Paths that a thread keeps.
-const PATHS: usize = 64;
+/// Paths that a thread keeps; memory is touched only as they are.
+const PATHS: usize = 2048;
+/// Most paths that are looked at.
+const LOOKS: usize = 8;
+
+/// What a path begins with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// The generation of modules in which it is walked; 0 is no path.
+    pub generation: u64,
+    /// Where the hook was called.
+    pub start: Caller,
+    /// The hook's word for what it allocates.
+    pub origin: u16,
+}
 
 /// A path and the site that was allocated at.
 struct Path {
-    /// Where it begins; a pc of 0 is no path.
-    start: Caller,
+    beginning: Beginning,
+    /// The frame that it leads to: its index, stack node and position.
+    position: Position,
+    outer: u32,
+    node: u32,
+    site: u32,
+    length: u8,
     /// Whether it depends on the frame pointer register.
     needs_fp: bool,
     /// Whether it proves the frame pointer register of the frame that it leads to.
     proves_fp: bool,
-    length: u8,
-    /// The caller's word for what it allocates, and the answer to it.
-    origin: u16,
-    site: u32,
-    /// The frame that it leads to: its index, stack node and position.
-    outer: u32,
-    node: u32,
-    position: Position,
     words: [Word; WORDS],
+}
+
+impl Path {
+    /// Whether ways that begin so begin as this one.
+    #[inline(always)]
+    fn begins(&self, beginning: &Beginning) -> bool {
+        let fp = if self.needs_fp { beginning.start.fp } else { self.beginning.start.fp };
+        self.beginning == Beginning { start: Caller { fp, ..beginning.start }, ..*beginning }
+    }
 }
 
 /// A thread's paths. All bytes 0 is none.
 pub struct Paths([Path; PATHS]);
 
+/// Where a path that begins somewhere belongs.
+#[derive(Clone, Copy)]
+pub struct Place(usize);
+
+impl Place {
+    /// The place of the first path that begins at `start`.
+    #[inline(always)]
+    pub fn first(start: &Caller) -> Place {
+        Place::of(start.pc ^ start.sp << 7)
+    }
+
+    /// The place of a path that begins as one here does, and then differs by `word`.
+    #[inline(always)]
+    fn next(self, word: &Word) -> Place {
+        // SAFETY: a word of the path that was compared just now.
+        let value = unsafe { word.value() };
+        Place::of(self.0 ^ value.rotate_left(20) ^ word.address() << 7)
+    }
+
+    #[inline(always)]
+    fn of(hash: usize) -> Place {
+        Place(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    #[inline(always)]
+    fn index(self) -> usize {
+        self.0 >> (usize::BITS - PATHS.trailing_zeros())
+    }
+}
+
 impl Paths {
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.0.iter_mut().for_each(|path| path.start.pc = 0);
-    }
-
+    /// The site of an allocation that begins so, if the way from there is known and leads into `memo` as it did; else where
+    /// that way should be kept.
     #[inline(always)]
-    fn place(start: &Caller) -> usize {
-        let hash = (start.pc ^ start.sp << 7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        hash >> (usize::BITS - PATHS.trailing_zeros())
-    }
-
-    /// The site of an allocation of `origin` called at `start`, if the way from there is known and leads into `memo` as it did.
-    #[inline(always)]
-    pub fn follow(&self, start: &Caller, origin: u16, memo: &Memo, memory: &Memory) -> Option<u32> {
-        let path = &self.0[Self::place(start)];
-        let begins = path.start.pc == start.pc
-            && path.start.sp == start.sp
-            && path.origin == origin
-            && (path.start.fp == start.fp || !path.needs_fp);
-        if !begins || !memory.holds(start.sp, path.position.sp) {
-            return None;
+    pub fn follow(&self, beginning: &Beginning, memo: &Memo, memory: &Memory) -> Result<u32, Place> {
+        let start = &beginning.start;
+        let mut place = Place::first(start);
+        for _ in 0..LOOKS {
+            let path = &self.0[place.index()];
+            if !path.begins(beginning) || !memory.holds(start.sp, path.position.sp) {
+                break;
+            }
+            let words = &path.words[..usize::from(path.length)];
+            // SAFETY: they lie between the two stack pointers.
+            if let Some(differs) = unsafe { Word::changed(words) }.checked_sub(1) {
+                place = place.next(&words[differs]);
+                continue;
+            }
+            let is_same = memo.joins(path.outer as usize, &path.position, path.proves_fp, path.node)
+                && memo.is_unchanged(path.outer as usize + 1, memory);
+            if is_same {
+                return Ok(path.site);
+            }
+            break;
         }
-        let words = &path.words[..usize::from(path.length)];
-        // SAFETY: they lie between the two stack pointers.
-        let is_same = memo.joins(path.outer as usize, &path.position, path.proves_fp, path.node)
-            && unsafe { Word::changed(words) } == 0
-            && memo.is_unchanged(path.outer as usize + 1, memory);
-        is_same.then_some(path.site)
+        Err(place)
     }
 
     /// Keeps the way of the last walk, whose frames are in `memo`, from its `kept` frames on inwards.
-    pub fn keep(&mut self, start: &Caller, origin: u16, site: u32, memo: &Memo, kept: usize) {
+    pub fn keep(&mut self, place: Place, beginning: &Beginning, site: u32, memo: &Memo, kept: usize) {
         let (Some(outer), true) = (kept.checked_sub(1), kept < memo.len()) else { return };
         let (words, needs_fp) = memo.way_to(outer);
         if words.len() > WORDS || words.iter().any(Word::is_follow) {
             return;
         }
-        let path = &mut self.0[Self::place(start)];
+        let path = &mut self.0[place.index()];
         let joined = memo.get(outer);
-        path.start = *start;
+        (path.beginning, path.site) = (*beginning, site);
         (path.needs_fp, path.proves_fp) = (needs_fp, memo.needs_fp(outer));
-        (path.origin, path.site) = (origin, site);
         (path.outer, path.node, path.position) = (outer as u32, joined.node, joined.position);
         path.length = words.len() as u8;
         path.words[..words.len()].copy_from_slice(words);

@@ -3,7 +3,7 @@
 use crate::arch::{FP, RA, SAVED, SP};
 
 /// Where a hook was called: what the hook's caller goes on with when it returns.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Return address.
     pub pc: usize,

@@ -1,10 +1,10 @@
 //! The walk from a hook's caller to the thread's first frame: as far as it differs from the walk before ([`super::memo`]).
 
 use super::Frame;
-use super::bounds::Memory;
+use super::bounds::{Memory, Stack};
 use super::cfi::{self, Context, Step};
 use super::memo::{Entry, Memo};
-use super::paths::Paths;
+use super::paths::{Beginning, Paths, Place};
 use super::registers::{Caller, Registers};
 use super::rules::{Cache, Kind, Rule};
 use super::step::{End, Position, guess, next};
@@ -21,6 +21,8 @@ pub struct Walker {
     /// New frames of the present walk, innermost first.
     fresh: &'static mut [Entry],
     paths: &'static mut Paths,
+    /// Where the way of the present walk should be kept.
+    place: Place,
     /// Outer frames that the last walk had in common with the one before it.
     kept: usize,
     /// Origin and site of the last walk.
@@ -41,7 +43,8 @@ struct Walked {
 impl Walker {
     /// A walker that remembers nothing, for stacks of as many frames as each of the arrays has room for.
     pub fn new(memo: Memo, fresh: &'static mut [Entry], paths: &'static mut Paths) -> Walker {
-        Walker { memo, generation: 0, fresh, paths, kept: 0, last: (0, 0) }
+        let place = Place::first(&Caller::default());
+        Walker { memo, generation: 0, fresh, paths, place, kept: 0, last: (0, 0) }
     }
 
     /// Forgets the walk before.
@@ -52,8 +55,9 @@ impl Walker {
     /// The site of an allocation of `origin` called at `start`, if a look at the words that walks from there read says that it
     /// is one that was kept.
     #[inline(always)]
-    pub fn recall(&self, start: &Caller, origin: u16, memory: &Memory) -> Option<u32> {
+    pub fn recall(&mut self, start: &Caller, origin: u16, memory: &Memory) -> Option<u32> {
         if modules::generation() != self.generation {
+            self.place = Place::first(start);
             return None;
         }
         if self.last.0 == origin
@@ -62,7 +66,14 @@ impl Walker {
         {
             return Some(self.last.1);
         }
-        self.paths.follow(start, origin, &self.memo, memory)
+        let beginning = Beginning { generation: self.generation, start: *start, origin };
+        match self.paths.follow(&beginning, &self.memo, memory) {
+            Ok(site) => Some(site),
+            Err(place) => {
+                self.place = place;
+                None
+            }
+        }
     }
 
     /// Keeps the site that came of the last walk.
@@ -70,7 +81,8 @@ impl Walker {
     pub fn keep(&mut self, start: &Caller, origin: u16, site: u32) {
         self.last = (origin, site);
         if self.memo.len() > 0 {
-            self.paths.keep(start, origin, site, &self.memo, self.kept);
+            let beginning = Beginning { generation: self.generation, start: *start, origin };
+            self.paths.keep(self.place, &beginning, site, &self.memo, self.kept);
         }
     }
 
@@ -89,7 +101,6 @@ impl Walker {
         if generation != self.generation {
             self.generation = generation;
             self.memo.truncate(0);
-            self.paths.clear();
         }
         let walked = match self.walk(start, memory, context) {
             Some(walked) => walked,
@@ -261,6 +272,27 @@ fn learn(context: &mut Context, pc: usize, exact: bool) -> Rule {
         CACHE.put(pc, exact, modules::generation(), rule);
     }
     rule
+}
+
+/// Whether a signal handler runs between here and the first frame whose stack pointer `is_beyond`.
+#[cold]
+pub fn is_in_handler(is_beyond: impl Fn(usize) -> bool, stack: &mut Stack, context: &mut Context) -> bool {
+    const FARTHEST: usize = 1024;
+    let Registers { pc, sp, fp, .. } = arch::registers();
+    let mut memory = stack.memory(sp);
+    let mut position = Position { pc, sp, fp, exact: true };
+    for _ in 0..FARTHEST {
+        let known = CACHE.get(position.pc, position.exact, modules::generation());
+        let rule = known.unwrap_or_else(|| learn(context, position.pc, position.exact));
+        if rule.kind() == Kind::Signal {
+            return true;
+        }
+        match next(rule, position, &mut memory) {
+            Ok(next) if !is_beyond(next.sp) => position = next,
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// The caller of the function of libleak's in which `registers` were read.

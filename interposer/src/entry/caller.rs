@@ -7,6 +7,8 @@
 /// With `unless_passed($next)` it jumps to the real function instead if the call allocates as many bytes as its first argument
 /// says and the thread's count of bytes to its next sample goes on beyond them. With `unless_unsampled($next)` it does so if the
 /// block in the first argument cannot be a sampled one. Where every allocation is recorded neither is ever the case.
+///
+/// The place of the thread-local variable is 0 until the loader has relocated libleak: until then calls are passed on.
 macro_rules! with_caller {
     ($(#[$documentation:meta])* $name:ident => $inner:ident, 1 $(, $before:ident($next:ident))?) => {
         $crate::entry::caller::with_caller!(@ $(#[$documentation])* $name $inner
@@ -23,7 +25,10 @@ macro_rules! with_caller {
     (@ $(#[$documentation:meta])* $name:ident $inner:ident
         $pc:literal $sp:literal $fp:literal $arm_pc:literal $arm_sp:literal $arm_fp:literal) => {
         $crate::entry::caller::with_caller!(@define $(#[$documentation])* $name,
-            [concat!("mov ", $pc, ", [rsp]"),
+            ["mov rax, qword ptr [rip + libleak_thread@GOTTPOFF]",
+             "test rax, rax",
+             "jz 9f",
+             concat!("mov ", $pc, ", [rsp]"),
              concat!("lea ", $sp, ", [rsp + 8]"),
              concat!("mov ", $fp, ", rbp"),
              "jmp {inner}",],
@@ -38,6 +43,8 @@ macro_rules! with_caller {
         $crate::entry::caller::with_caller!(@define $(#[$documentation])* $name,
             // As `sampling::passes`: r10 is what is left behind a block of at least one byte.
             ["mov rax, qword ptr [rip + libleak_thread@GOTTPOFF]",
+             "test rax, rax",
+             "jz 9f",
              "xor r11d, r11d",
              "cmp rdi, 1",
              "adc r11, rdi",
@@ -64,7 +71,10 @@ macro_rules! with_caller {
         $pc:literal $sp:literal $fp:literal $arm_pc:literal $arm_sp:literal $arm_fp:literal unless_unsampled $next:ident) => {
         $crate::entry::caller::with_caller!(@define $(#[$documentation])* $name,
             // As `Filter::may_hold`, whose layout is documented there.
-            ["mov rax, rdi",
+            ["mov rax, qword ptr [rip + libleak_thread@GOTTPOFF]",
+             "test rax, rax",
+             "jz 9f",
+             "mov rax, rdi",
              "mov r10, rdi",
              "shr rax, 4",
              "shr r10, 22",
@@ -94,7 +104,14 @@ macro_rules! with_caller {
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name() {
             #[cfg(target_arch = "x86_64")]
-            core::arch::naked_asm!($($x86,)* $($operands)*);
+            core::arch::naked_asm!(
+                $($x86,)*
+                "9: lea r11, [rip + 8f]",
+                "jmp {early}",
+                concat!("8: .asciz \"", stringify!($name), "\""),
+                early = sym $crate::early::pass_on,
+                $($operands)*
+            );
             // The function of Rust asks the same first.
             #[cfg(target_arch = "aarch64")]
             core::arch::naked_asm!($($arm,)* $($operands)*);

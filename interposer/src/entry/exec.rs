@@ -1,10 +1,11 @@
 //! exec in all its forms, and posix_spawn: the end of this image, and what the next one needs to be followed.
 
+use crate::end;
 use crate::entry::malloc::real;
-use crate::environment::{Prepared, is_stripped};
+use crate::environment::{self, Change};
 use crate::next::Next;
-use crate::record::lose;
-use crate::{end, runtime};
+use crate::program::Target;
+use crate::record::{lose, regain};
 use core::ffi::{c_char, c_int, c_void};
 use libleak_format::header::End;
 
@@ -23,36 +24,51 @@ unsafe extern "C" {
 }
 
 /// Runs `call` with the environment that the new image needs. If it returns, there is no new image.
-fn replaced(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
+fn replaced(target: Target, list: List, call: impl FnOnce(List) -> c_int) -> c_int {
     end::ended(End::Exec, 0);
-    end::seal();
-    let result = followed(list, call);
+    end::cut();
+    let result = followed(target, list, call);
     end::not_ended();
     result
 }
 
-/// Runs `call` with an environment by which libleak follows, if it is to.
-fn followed(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
-    // SAFETY: the caller of exec vouches for its list.
-    if unsafe { is_stripped(list) } { restored(list, call) } else { call(list) }
+/// Runs `call`, which returns something else than 0 if it fails, with an environment by which libleak follows if it is to,
+/// and is left out where it would do harm.
+fn followed(target: Target, list: List, call: impl FnOnce(List) -> c_int) -> c_int {
+    // SAFETY: the caller of exec vouches for its strings.
+    match unsafe { environment::plan(target, list) } {
+        (Change::Nothing, true) => call(list),
+        (change, records) => changed(list, change, records, call),
+    }
 }
 
+/// Runs `call` with a changed environment, and counts a child that is not followed.
 #[cold]
 #[inline(never)]
-fn restored(list: List, call: impl FnOnce(List) -> c_int) -> c_int {
-    let mut prepared = Prepared::new();
+fn changed(list: List, change: Change, records: bool, call: impl FnOnce(List) -> c_int) -> c_int {
+    let counted = |list: Option<List>, original: List| {
+        let is_lost = !records || list.is_none();
+        if is_lost {
+            lose(|lost| &lost.unfollowed_children);
+        }
+        let result = call(list.unwrap_or(original));
+        if is_lost && result != 0 {
+            regain(|lost| &lost.unfollowed_children);
+        }
+        result
+    };
     // SAFETY: the caller of exec vouches for its list.
-    let restored = unsafe { prepared.follow(list) };
-    if restored.is_none() && runtime::is_recording() {
-        lose(|lost| &lost.unfollowed_children);
-    }
-    call(restored.unwrap_or(list))
+    unsafe { environment::changed(list, change, |changed| counted(changed, list)) }
 }
 
 /// `execve(2)`
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn execve(path: Text, arguments: List, list: List) -> c_int {
-    replaced(list, |list| real!(EXECVE: fn(Text, List, List) -> c_int, (path, arguments, list), -1))
+    replaced(
+        Target::Path(path),
+        list,
+        |list| real!(EXECVE: fn(Text, List, List) -> c_int, (path, arguments, list), -1),
+    )
 }
 
 /// `execv(3)`
@@ -65,7 +81,11 @@ pub extern "C" fn execv(path: Text, arguments: List) -> c_int {
 /// `execvpe(3)`
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn execvpe(file: Text, arguments: List, list: List) -> c_int {
-    replaced(list, |list| real!(EXECVPE: fn(Text, List, List) -> c_int, (file, arguments, list), -1))
+    replaced(
+        Target::Name(file),
+        list,
+        |list| real!(EXECVPE: fn(Text, List, List) -> c_int, (file, arguments, list), -1),
+    )
 }
 
 /// `execvp(3)`
@@ -78,13 +98,18 @@ pub extern "C" fn execvp(file: Text, arguments: List) -> c_int {
 /// `fexecve(3)`
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn fexecve(fd: c_int, arguments: List, list: List) -> c_int {
-    replaced(list, |list| real!(FEXECVE: fn(c_int, List, List) -> c_int, (fd, arguments, list), -1))
+    replaced(
+        Target::At(fd, c"".as_ptr()),
+        list,
+        |list| real!(FEXECVE: fn(c_int, List, List) -> c_int, (fd, arguments, list), -1),
+    )
 }
 
 /// `execveat(2)`
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub extern "C" fn execveat(folder: c_int, path: Text, arguments: List, list: List, flags: c_int) -> c_int {
     replaced(
+        Target::At(folder, path),
         list,
         |list| real!(EXECVEAT: fn(c_int, Text, List, List, c_int) -> c_int, (folder, path, arguments, list, flags), -1),
     )
@@ -193,7 +218,7 @@ pub extern "C" fn posix_spawn(
     arguments: List,
     list: List,
 ) -> c_int {
-    followed(list, |list| {
+    followed(Target::Path(path), list, |list| {
         real!(POSIX_SPAWN: fn(*mut libc::pid_t, Text, *const c_void, *const c_void, List, List) -> c_int,
             (pid, path, actions, attributes, arguments, list), libc::ENOSYS)
     })
@@ -209,7 +234,7 @@ pub extern "C" fn posix_spawnp(
     arguments: List,
     list: List,
 ) -> c_int {
-    followed(list, |list| {
+    followed(Target::Name(file), list, |list| {
         real!(POSIX_SPAWNP: fn(*mut libc::pid_t, Text, *const c_void, *const c_void, List, List) -> c_int,
             (pid, file, actions, attributes, arguments, list), libc::ENOSYS)
     })

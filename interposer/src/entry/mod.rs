@@ -13,4 +13,5 @@ pub mod loader;
 pub mod malloc;
 pub mod mmap;
 pub mod process;
+pub mod signals;
 pub mod threads;

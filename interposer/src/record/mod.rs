@@ -46,6 +46,14 @@ pub fn lose(counter: impl FnOnce(&Lost) -> &AtomicU64) {
     }
 }
 
+/// Takes back what [`lose`] counted.
+#[cold]
+pub fn regain(counter: impl FnOnce(&Lost) -> &AtomicU64) {
+    if let Some(header) = file::header_if_any() {
+        counter(&header.lost).fetch_sub(1, Relaxed);
+    }
+}
+
 /// Opens all regions of a new file.
 pub fn open(ring_limit: u64) {
     strings::open();

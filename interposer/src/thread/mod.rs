@@ -15,6 +15,7 @@ mod variable;
 pub use state::State;
 
 use crate::capture::bounds::Stack;
+use crate::capture::walk;
 use crate::record::lose;
 use crate::{fork, runtime};
 use core::sync::atomic::{AtomicPtr, Ordering::*, compiler_fence};
@@ -23,6 +24,9 @@ pub use variable::variable;
 
 /// Deepest nesting of signal handlers in libleak's own code whose events are recorded.
 const MAX_NESTING: usize = 4;
+
+/// Guard of a state that no thread has any more, as the process is a forked child and another thread began its trace.
+const ABANDONED: usize = usize::MAX;
 
 /// A state in use; given back on drop.
 pub struct Entered(&'static mut State);
@@ -53,7 +57,7 @@ impl Drop for Entered {
 /// Begins a hook whose caller's frame is at `sp`. `None` if nothing is to be recorded.
 #[inline]
 pub fn enter(sp: usize) -> Option<Entered> {
-    if !fork::is_recording() && !begin() {
+    if !fork::is_recording() && !begin(sp) {
         return None;
     }
     let local = variable();
@@ -92,13 +96,28 @@ unsafe fn hold(state: *mut State, sp: usize) -> Entered {
 
 /// The start of recording, in the process or in a forked child. False if nothing is recorded.
 #[cold]
-fn begin() -> bool {
-    (runtime::is_recording() || runtime::start()) && (!fork::is_child() || fork::begin_child())
+fn begin(sp: usize) -> bool {
+    (runtime::is_recording() || runtime::start()) && (!fork::is_child() || fork::begin_child(sp))
+}
+
+/// Whether the calling thread, whose stack pointer is `sp`, is in a signal handler that has interrupted a hook.
+pub fn is_inside(sp: usize) -> bool {
+    // SAFETY: the calling thread's own variable; states live for good.
+    unsafe { (*variable()).state.as_ref() }.is_some_and(|state| {
+        let holder = state.guard.load(Relaxed);
+        holder != 0 && holder != ABANDONED && !state.stack.is_outside(sp, holder)
+    })
 }
 
 /// Begins a hook while another one of this thread is under way, or its end was skipped.
 #[cold]
 fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
+    // SAFETY: as in `enter`.
+    if unsafe { &(*state).guard }.load(Relaxed) == ABANDONED {
+        // SAFETY: the calling thread's own variable.
+        unsafe { (*variable()).state = core::ptr::null_mut() };
+        return enter(sp);
+    }
     for _ in 0..MAX_NESTING {
         // SAFETY: as in `enter`.
         let (guard, phase, stack) = unsafe { (&(*state).guard, &(*state).phase, (*state).stack) };
@@ -107,7 +126,8 @@ fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
             // SAFETY: nobody is in it any more.
             return Some(unsafe { hold(state, sp) });
         }
-        if phase.load(Relaxed) == Phase::Calling as u32 {
+        // SAFETY: the state is this thread's, and its hook is in a call.
+        if phase.load(Relaxed) == Phase::Calling as u32 && !unsafe { is_interrupted(state, sp, holder) } {
             return None;
         }
         // SAFETY: as above.
@@ -115,6 +135,32 @@ fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
     }
     lose(|lost| &lost.dropped_events);
     None
+}
+
+/// Whether it was a signal that interrupted the real function which the hook at `holder` calls: else the call that was made at `sp`
+/// is that function's own business.
+///
+/// # Safety
+///
+/// `state` must be the calling thread's, in a call.
+unsafe fn is_interrupted(state: *mut State, sp: usize, holder: usize) -> bool {
+    /// What the kernel puts on a stack for a handler takes more bytes than this.
+    const SIGNAL_FRAME: usize = 512;
+    if holder.wrapping_sub(sp) < SIGNAL_FRAME {
+        return false;
+    }
+    // SAFETY: nobody else looks at these fields: the hook does not during its call, and another handler that comes now is told
+    // to keep off.
+    unsafe {
+        (*state).phase.store(Phase::Recording as u32, Relaxed);
+        compiler_fence(SeqCst);
+        let stack = (*state).stack;
+        let is_beyond = |sp| stack.is_outside(sp, holder);
+        let found = walk::is_in_handler(is_beyond, &mut (*state).stack, &mut (*state).context);
+        compiler_fence(SeqCst);
+        (*state).phase.store(Phase::Calling as u32, Relaxed);
+        found
+    }
 }
 
 #[cold]

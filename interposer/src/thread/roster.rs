@@ -1,5 +1,6 @@
 //! All states and the threads they belong to: giving a thread its state, noticing that it is gone, names.
 
+use super::ABANDONED;
 use super::state::{NESTED, State};
 use super::variable::{Local, variable};
 use crate::arch::thread_pointer;
@@ -172,8 +173,10 @@ pub fn blocks_at_fork() -> u64 {
     states().fold(INHERITED.load(Relaxed), held)
 }
 
-/// In a forked child: forgets all threads. The caller attaches anew, into the child's file.
+/// In a forked child: forgets all threads. They attach anew, into the child's file.
 pub fn reset() {
+    // The thread that forked may not be the one that is here.
+    states().for_each(|state| state.guard.store(ABANDONED, Relaxed));
     STATES.store(core::ptr::null_mut(), Relaxed);
     sites::end_sharing();
     // SAFETY: the calling thread's own variable.

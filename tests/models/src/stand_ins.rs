@@ -130,6 +130,9 @@ pub mod sys {
         Ok(())
     }
 
+    /// Models have no forked children.
+    pub fn map_private_at(_address: *mut u8, _length: usize, _file: Option<&Fd>) {}
+
     /// All is accessible.
     pub fn allow_access(_address: *mut u8, _length: usize) -> Result<(), i32> {
         Ok(())
@@ -145,6 +148,11 @@ pub mod sys {
     /// The calling thread.
     pub fn tid() -> u32 {
         model::thread_number()
+    }
+
+    /// Nothing is blocked: the interruptions of a model may come at every point.
+    pub fn block_signals(_set: u64) -> u64 {
+        0
     }
 
     /// Lets other threads run.

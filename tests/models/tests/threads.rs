@@ -7,9 +7,9 @@ use libleak_models::record::live::{self, Fresh};
 use libleak_models::record::ring::{self, Cursor};
 use libleak_models::{file, world};
 use model_core::sync::atomic::{AtomicU64, Ordering::*, fence};
-use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
-use std::thread::scope;
+use std::sync::{Mutex, MutexGuard};
+use std::thread::{scope, yield_now};
 
 const THREADS: usize = 3;
 const ROUNDS: u64 = if cfg!(miri) { 40 } else { 500_000 };
@@ -32,24 +32,34 @@ struct Heap {
     blocks: Vec<(u64, u64)>,
 }
 
+/// Waits without the standard library's help, whose waiting ThreadSanitizer does not see unless it is built for it.
+fn lock(heap: &Mutex<Heap>) -> MutexGuard<'_, Heap> {
+    loop {
+        match heap.try_lock() {
+            Ok(heap) => return heap,
+            Err(_) => yield_now(),
+        }
+    }
+}
+
 fn churn(heap: &Mutex<Heap>, thread: u64) {
     let mut fresh = Fresh::new();
     for round in 0..ROUNDS {
-        let address = heap.lock().unwrap().free.pop();
+        let address = lock(heap).free.pop();
         if let Some(address) = address {
             let number = round * THREADS as u64 + thread;
             insert(&mut fresh, address, number);
-            heap.lock().unwrap().blocks.push((address, number));
+            lock(heap).blocks.push((address, number));
         }
         let block = {
-            let mut heap = heap.lock().unwrap();
+            let mut heap = lock(heap);
             let which = (round * 7 % 5) as usize;
             (heap.blocks.len() > which).then(|| heap.blocks.swap_remove(which))
         };
         if let Some((address, number)) = block {
             let (_, found) = live::remove(address, false, |_, _| {}).expect("the block is there");
             assert_eq!(found, payload(number));
-            heap.lock().unwrap().free.push(address);
+            lock(heap).free.push(address);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::commands::failure::complain;
 use crate::commands::progress::Progress;
 use crate::trace::{Ending, Trace};
 use libleak_format::Header;
-use libleak_format::header::{End, HEADER_SIZE, SEALED};
+use libleak_format::header::{End, HEADER_SIZE};
 use memmap2::{MmapMut, MmapOptions};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -172,7 +172,7 @@ fn map_header(path: &Path) -> io::Result<(File, MmapMut)> {
 fn shrink(path: &Path) {
     let Ok((file, map)) = map_header(path) else { return };
     let Ok(header) = Header::check(&map) else { return };
-    let granted = header.granted.load(Relaxed) & !SEALED;
+    let granted = header.granted.load(Relaxed);
     if granted >= HEADER_SIZE && file.metadata().is_ok_and(|metadata| metadata.len() > granted) {
         // A file that stays longer is as good.
         _ = file.set_len(granted);

@@ -17,13 +17,13 @@ pub(super) struct Elf {
     pub(super) sanitizer: Option<&'static str>,
 }
 
-/// Sanitizers that bring an allocator of their own, with a library and a function that tell them.
-const SANITIZERS: [(&str, &str, &str); 5] = [
-    ("AddressSanitizer", "libasan.so", "__asan_init"),
-    ("ThreadSanitizer", "libtsan.so", "__tsan_init"),
-    ("MemorySanitizer", "libmsan.so", "__msan_init"),
-    ("LeakSanitizer", "liblsan.so", "__lsan_init"),
-    ("hardware-assisted AddressSanitizer", "libhwasan.so", "__hwasan_init"),
+/// Sanitizers that bring an allocator of their own, with the name by which gcc's and clang's library and a function tell them.
+const SANITIZERS: [(&str, &str); 5] = [
+    ("AddressSanitizer", "asan"),
+    ("ThreadSanitizer", "tsan"),
+    ("MemorySanitizer", "msan"),
+    ("LeakSanitizer", "lsan"),
+    ("hardware-assisted AddressSanitizer", "hwasan"),
 ];
 
 /// Whether `bytes` begin like an ELF file.
@@ -63,8 +63,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Elf> {
                 is_tag.then(|| entry.string(endian, strings).ok()).flatten().map(String::from_utf8_lossy)
             };
             if let Some(library) = name(object::elf::DT_NEEDED) {
-                let found = SANITIZERS.iter().find(|(_, prefix, _)| library.starts_with(prefix));
-                elf.sanitizer = elf.sanitizer.or(found.map(|(name, _, _)| *name));
+                let library =
+                    library.strip_prefix("libclang_rt.").or(library.strip_prefix("lib")).unwrap_or_default();
+                let short = library.split(['.', '-']).next();
+                let found = SANITIZERS.iter().find(|(_, name)| short == Some(name));
+                elf.sanitizer = elf.sanitizer.or(found.map(|(name, _)| *name));
             }
             elf.is_loader |= name(object::elf::DT_SONAME).is_some_and(|name| name.starts_with("ld-linux"));
         }
@@ -77,9 +80,14 @@ pub(super) fn read(bytes: &[u8]) -> Option<Elf> {
 fn static_sanitizer(bytes: &[u8]) -> Option<&'static str> {
     let file = object::File::parse(bytes).ok()?;
     let defined = file.dynamic_symbols().chain(file.symbols()).filter(|symbol| symbol.is_definition());
-    let mut names = defined.filter_map(|symbol| symbol.name_bytes().ok());
-    names.find_map(|name| {
-        let found = SANITIZERS.iter().find(|(_, _, function)| name == function.as_bytes());
-        found.map(|(sanitizer, _, _)| *sanitizer)
-    })
+    let mut names =
+        defined.filter_map(|symbol| symbol.name_bytes().ok()?.strip_prefix(b"__")?.strip_suffix(b"_init"));
+    let found = names.find_map(|name| SANITIZERS.iter().find(|(_, short)| name == short.as_bytes()));
+    // A stripped one still exports its allocator, and asks for a function that only runtimes of sanitizers ask for.
+    let exports = |wanted: &[u8], defined| {
+        let mut symbols = file.dynamic_symbols().filter(|symbol| symbol.is_definition() == defined);
+        symbols.any(|symbol| symbol.name_bytes() == Ok(wanted))
+    };
+    let stripped = || exports(b"malloc", true) && exports(b"__sanitizer_symbolize_code", false);
+    found.map(|(sanitizer, _)| *sanitizer).or_else(|| stripped().then_some("a sanitizer"))
 }

@@ -24,7 +24,7 @@ impl Context {
     pub fn encode(&mut self, event: Event, _ticks: u64, out: &mut [u8; MAX_EVENT]) -> usize {
         let (Event::Allocation { address, .. } | Event::Free { address, .. }) = event;
         // SAFETY: events begin at multiples of 8 bytes, and a reader loads them as atomics, too.
-        unsafe { &*out.as_ptr().cast::<AtomicU64>() }.store(address, Relaxed);
+        unsafe { &*out.as_mut_ptr().cast::<AtomicU64>() }.store(address, Relaxed);
         EVENT
     }
 }
