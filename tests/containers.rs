@@ -1,7 +1,7 @@
 //! Containers: little is there, little is allowed, and little memory is left.
 
 use libleak_tests::artefacts::{analyzer, library};
-use libleak_tests::inside::{Image, MemoryGroup, Mounted, change_root, run_after};
+use libleak_tests::inside::{Image, MemoryGroup, Mounted, change_root, check, run_after};
 use libleak_tests::{
     End, Fixture, Outcome, Program, Report, Scratch, assert_one_line, missing, program::traces_in,
 };
@@ -208,4 +208,53 @@ fn a_crash_loop_leaves_as_many_traces_as_are_allowed_and_the_first_ones_stay() {
     assert_eq!((outcome.code(), outcome.text()), (139, "working\n".to_owned()));
     assert_one_line(&outcome.errors(), &["libleak: ", "5 traces already", "LIBLEAK_MAX_FILES"]);
     assert_eq!((traces.len(), traces_in(folder.path())), (5, traces));
+}
+
+/// Has the kernel refuse `process_vm_readv`, as older container profiles do where there is no right to trace: for [`run_after`].
+fn deny_reading() -> std::io::Result<()> {
+    let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let number = libc::sock_filter {
+        code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 1,
+        k: libc::SYS_process_vm_readv as u32,
+    };
+    let mut code = [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
+        number,
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: code.len() as u16, filter: code.as_mut_ptr() };
+    // SAFETY: numbers, and a filter that lives longer than the call.
+    unsafe {
+        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+        check(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter, 0, 0))
+    }
+}
+
+#[test]
+fn where_the_kernel_reads_no_memory_for_processes_as_much_is_known_of_stacks_and_allocators() {
+    let folder = Scratch::new();
+    let program = Program::new(Fixture::c("limits.c").executable()).arg("nothing").preloaded(folder.path());
+    assert_done(&run_after(&program, deny_reading));
+    assert_all_recorded(&Report::of(&traces_in(folder.path())[0]));
+
+    let jemalloc = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
+    if missing(&[jemalloc]) {
+        return;
+    }
+    let folder = Scratch::new();
+    let preloads = format!("{}:{jemalloc}", library().display());
+    let program =
+        Program::new(Fixture::c("limits.c").executable()).arg("nothing").env("LD_PRELOAD", preloads);
+    assert_done(&run_after(&program.preloaded(folder.path()), deny_reading));
+    let report = Report::with(&traces_in(folder.path())[0], &["--all"]);
+    assert_all_recorded(&report);
+    let arenas: Vec<_> =
+        report.stacks.iter().filter(|stack| stack.origin == "mmap").map(|stack| stack.line()).collect();
+    assert!(
+        arenas.is_empty(),
+        "where the allocator keeps its blocks is shown as mappings of the program: {arenas:?}"
+    );
 }

@@ -308,6 +308,17 @@ fn a_program_that_changes_its_root_is_recorded_to_the_end() {
 }
 
 #[test]
+fn a_forked_child_that_changes_its_root_leaves_nothing_there_and_is_counted_in_its_parents_trace() {
+    let folder = Scratch::new();
+    let traced = assert_behaves_the_same(&limits("child in another root").arg(folder.path()));
+    assert_done(&traced.outcome);
+    let report = traced.report();
+    assert_all_recorded(&report);
+    assert_eq!(report.trace.lost.unfollowed_children, 1, "{:?}", report.trace);
+    assert_eq!(fs::read_dir(folder.path()).expect("the new root").count(), 0, "files in the new root");
+}
+
+#[test]
 fn a_program_that_gives_up_its_user_is_recorded_to_the_end() {
     let traced = assert_behaves_the_same(&limits("other user"));
     assert_done(&traced.outcome);

@@ -110,7 +110,7 @@ fn threads_children_plugins_and_events_for_a_while_are_exact_and_take_no_more_an
     assert_eq!((outcome.code(), outcome.errors()), (0, String::new()));
     let text = outcome.text();
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [blocks, bytes, events] = numbers[..] else { panic!("three numbers were expected:\n{text}") };
+    let [blocks, bytes, events, made] = numbers[..] else { panic!("four numbers were expected:\n{text}") };
 
     let report = Report::with(&trace, &["--all"]);
     assert_eq!((report.trace.end, report.trace.exit_status), (End::Exit, Some(0)));
@@ -120,8 +120,7 @@ fn threads_children_plugins_and_events_for_a_while_are_exact_and_take_no_more_an
     let of_work = report.stacks.iter().filter(|stack| stack.has("work") && !stack.inherited);
     let counted: u64 = of_work.map(|stack| stack.allocations + stack.frees).sum();
     assert_eq!(counted, events, "allocations and frees of the threads");
-    assert!(events > seconds() * 40_000, "{events} events are not what {} s should bring", seconds());
-    assert!(children as u64 >= seconds() / 3, "{children} children");
+    assert_eq!(children as u64, made, "children whose traces are whole");
 
     let modules = modules(&trace);
     assert!(modules < 64, "{modules} modules are on record, of two plugins and a few libraries");

@@ -69,6 +69,8 @@ pub struct Options {
     pub temporary_folder: Text<1024>,
     /// The folder in which the program was started, for outputs that are not absolute; empty if it has no path.
     pub working_folder: Text<PATH_MAX>,
+    /// Device and inode of the root folder at the start.
+    pub root: Option<(u64, u64)>,
     /// `LIBLEAK_SAMPLE`: mean bytes between samples; 0 is every allocation.
     pub sample: u64,
     /// `LIBLEAK_SEED`, of the samples' random numbers.
@@ -94,6 +96,7 @@ const DEFAULTS: Options = Options {
     only: Text::empty(),
     temporary_folder: Text::empty(),
     working_folder: Text::empty(),
+    root: None,
     sample: 0,
     seed: None,
     ring: None,
@@ -136,6 +139,7 @@ pub unsafe fn read<'a>(entries: impl Iterator<Item = &'a [u8]> + Clone) {
     // A child that has gone elsewhere writes beside its parent.
     let mut buffer = [0; PATH_MAX];
     options.working_folder.set(sys::working_folder(&mut buffer).unwrap_or_default());
+    options.root = sys::stat(c"/", 0).ok().map(|root| (root.st_dev, root.st_ino));
     for (name, value) in entries.filter_map(setting) {
         if name != b"LOG" || value.is_empty() {
             read_one(options, name, value);

@@ -321,17 +321,20 @@ impl Place {
 }
 
 /// Makes the folders above the file, as far as they are missing; failures to do so show when the file is opened. Returns the
-/// last of them.
+/// last of them. Below a root that is not the one at the start nothing is made: there the path means another place.
 fn make_folders(path: &mut Path) -> Result<Place, Failure> {
     let is_shared = |found: libc::stat| found.st_mode & libc::S_IWOTH != 0;
     let start = if path.get().starts_with(b"/") { c"/" } else { c"." };
-    let mut place = Place { is_shared: sys::stat(start, 0).is_ok_and(is_shared) };
+    let found = sys::stat(start, 0);
+    let may_make = start == c"." || found.ok().map(|root| (root.st_dev, root.st_ino)) == options::get().root;
+    let mut place = Place { is_shared: found.is_ok_and(is_shared) };
     for at in 1..path.length {
         if path.bytes[at] == b'/' {
             path.bytes[at] = 0;
             let folder = path.as_c_str();
             let mut found = place.follow(folder);
-            if found.is_err_and(|error| error == libc::ENOENT) && sys::make_folder(folder).is_ok() {
+            let is_missing = found.is_err_and(|error| error == libc::ENOENT);
+            if is_missing && may_make && sys::make_folder(folder).is_ok() {
                 found = place.follow(folder);
             }
             path.bytes[at] = b'/';

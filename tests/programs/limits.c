@@ -98,6 +98,14 @@ int main(int count, char **args) {
         check(!chdir(place), place);
     } else if (!strcmp(way, "chroot")) {
         check(!chroot(place) && !chdir("/"), place);
+    } else if (!strcmp(way, "child in another root")) {
+        int status = 0;
+        if (!fork()) {
+            check(!chroot(place) && !chdir("/"), place);
+            work();
+            _exit(5);
+        }
+        check(wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 5, "the child");
     } else if (!strcmp(way, "other user")) {
         check(!setgid(65534) && !setuid(65534), "setuid");
     } else if (!strcmp(way, "child without descriptors")) {

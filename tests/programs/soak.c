@@ -1,6 +1,7 @@
 // Runs for as many seconds as its first argument says: 16 threads that allocate, reallocate and free at 55,556 events a second in all
 // (100 million in half an hour), children that do the same and end, and two plugins (second and third argument) that take turns at
-// being loaded. Says on stdout what it holds at the end, function by function: NAME BLOCKS BYTES, and `events N`.
+// being loaded. Says on stdout what it knows at the end: blocks and bytes that the threads hold, their events, and how many children
+// there were.
 //
 // Until the end what is held stays below a fixed number of blocks, so whatever grows meanwhile is not the program's.
 #define _GNU_SOURCE
@@ -112,6 +113,7 @@ static void plug(const char *path) {
 int main(int count, char **args) {
     if (count < 4)
         return 1;
+    long children = 0;
     double end = now() + atof(args[1]);
     for (int i = 0; i < THREADS; i++) {
         workers[i].random = 88172645463325252ull + (uint64_t)i;
@@ -123,8 +125,10 @@ int main(int count, char **args) {
         pthread_t thread;
         if (turn % 5 == 0 && !pthread_create(&thread, NULL, come_and_go, NULL))
             pthread_join(thread, NULL);
-        if (turn % 10 == 0)
+        if (turn % 10 == 0) {
             child();
+            children++;
+        }
     }
     over = 1;
     long events = 0, blocks = 0, bytes = 0;
@@ -136,6 +140,6 @@ int main(int count, char **args) {
             bytes += workers[i].blocks[slot] ? (long)workers[i].sizes[slot] : 0;
         }
     }
-    printf("work %ld %ld\nevents %ld\n", blocks, bytes, events);
+    printf("%ld %ld %ld %ld\n", blocks, bytes, events, children);
     return 0;
 }
