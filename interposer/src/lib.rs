@@ -29,6 +29,7 @@
 mod arch;
 mod arena;
 mod capture;
+mod check;
 mod clock;
 mod elf;
 mod end;

@@ -2,7 +2,7 @@
 
 use crate::capture::find_object;
 use crate::log::{self, Level, Shown};
-use crate::{clock, elf, end, environment, file, fork, next, options, output, record, single, sys, thread};
+use crate::{check, clock, elf, end, environment, file, fork, next, options, output, record, single, sys, thread};
 use core::ffi::c_char;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
@@ -142,6 +142,7 @@ fn set_up() -> bool {
 /// Opens every region of a new file.
 pub fn open_regions(ring_limit: u64) {
     record::open(ring_limit);
+    check::open();
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
 }

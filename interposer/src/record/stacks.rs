@@ -3,7 +3,7 @@
 use super::index::{Index, mix};
 use crate::capture::Frame;
 use crate::file::Writer;
-use crate::sys;
+use crate::arena;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 use libleak_format::RegionKind;
 use libleak_format::stacks::{FIRST_NODE, Flags, Node};
@@ -28,7 +28,7 @@ const RECENT_LOG2: u32 = 15;
 
 /// Opens the region in a new file.
 pub fn open() {
-    if let Some(memory) = sys::map_private(WITH_LAST_CHILD as usize * size_of::<[AtomicU64; 2]>()) {
+    if let Some(memory) = arena::map(WITH_LAST_CHILD as usize * size_of::<[AtomicU64; 2]>()) {
         LAST_CHILD.store(memory.cast(), Relaxed);
     }
     REGION.open(FIRST_NODE as u64);

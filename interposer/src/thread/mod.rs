@@ -93,7 +93,9 @@ unsafe fn hold(state: *mut State, sp: usize) -> Entered {
 /// The start of recording, in the process or in a forked child. False if nothing is recorded.
 #[cold]
 fn begin() -> bool {
-    (runtime::is_recording() || runtime::start()) && (!fork::is_child() || fork::begin_child())
+    (runtime::is_recording() || runtime::start())
+        && fork::wait_for_release()
+        && (!fork::is_child() || fork::begin_child())
 }
 
 /// Begins a hook while another one of this thread is under way, or its end was skipped.
