@@ -139,7 +139,12 @@ fn threads_hold_blocks_by_their_stacks_storage_and_keys() {
         let report = assert_behaves_the_same(&program).report();
         assert_named_right(&report);
         for stack in report.live().filter(|stack| stack.has("dl_allocate_tls")) {
-            assert_eq!(stack.kinds.reachable.blocks, stack.live_blocks, "a thread's record: {}", stack.line());
+            assert_eq!(
+                stack.kinds.reachable.blocks,
+                stack.live_blocks,
+                "a thread's record: {}",
+                stack.line()
+            );
         }
     }
 }
@@ -205,7 +210,11 @@ fn stacks_are_chosen_by_kind() {
 }
 
 /// Differences from memcheck's totals of real programs, in blocks of each kind, and why.
-const EXPLAINED: &[(&str, u64, &str)] = &[];
+const EXPLAINED: &[(&str, u64, &str)] = &[(
+    "perl",
+    10,
+    "what memory held before it was given out again counts as pointers until it is written; memcheck knows what was written",
+)];
 
 #[track_caller]
 fn memcheck_finds_the_same(name: &str, program: &Program) {

@@ -2,7 +2,9 @@
 
 use crate::capture::find_object;
 use crate::log::{self, Level, Shown};
-use crate::{check, clock, elf, end, environment, file, fork, next, options, output, record, single, sys, thread};
+use crate::{
+    check, clock, elf, end, environment, file, fork, next, options, output, record, single, sys, thread,
+};
 use core::ffi::c_char;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};

@@ -210,10 +210,7 @@ pub fn copy_has_ended(pid: u32, wait: bool) -> bool {
 
 /// Waits until the word, which another process may change, has another value than `value`, is woken, or the time is over.
 pub fn wait_while(word: &AtomicU32, value: u32, ns: u64) {
-    let time = libc::timespec {
-        tv_sec: (ns / 1_000_000_000) as i64,
-        tv_nsec: (ns % 1_000_000_000) as i64,
-    };
+    let time = libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
     syscall!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &raw const time);
 }
 

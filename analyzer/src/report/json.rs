@@ -9,7 +9,9 @@
 use super::Report;
 use super::text::Layout;
 use crate::analysis::{Frame, Interval, StackEntry, Usage};
-use crate::trace::{Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace};
+use crate::trace::{
+    Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
+};
 use libleak_format::Origin;
 use libleak_format::kinds::Kind;
 use serde::Serialize;
@@ -187,7 +189,11 @@ impl<'a> TraceObject<'a> {
             signal,
             checked: matches!(settings.checked, Checked::Done { .. }),
             unchecked_because: unchecked_because(settings.checked, *ending),
-            check_s: if let Checked::Done { ns } = settings.checked { Some(rounded(ns as f64 / 1e9)) } else { None },
+            check_s: if let Checked::Done { ns } = settings.checked {
+                Some(rounded(ns as f64 / 1e9))
+            } else {
+                None
+            },
             undecided_operations: report.trace.undecided.len(),
             dropped_events: lost.dropped_events,
             overwritten_events: lost.overwritten_events,

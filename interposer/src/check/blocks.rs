@@ -6,6 +6,7 @@
 
 use super::pool::{Plain, Pool};
 use super::regions::Regions;
+use crate::arch::prefetch;
 use crate::record::live;
 use libleak_format::live::{Entry, Payload, State};
 
@@ -123,6 +124,13 @@ fn page(address: usize) -> usize {
     address >> PAGE_LOG2 & (PAGES - 1)
 }
 
+/// Where an address is likely to be found among the blocks of its page: mostly they are of similar sizes.
+#[inline]
+fn likely(start: u32, end: u32, address: usize) -> usize {
+    let offset = address & ((1 << PAGE_LOG2) - 1);
+    start as usize + ((end - start) as usize * offset >> PAGE_LOG2)
+}
+
 impl Blocks {
     /// Sorts the blocks among the first `entries` entries. `None` if there is no memory.
     pub fn sort(entries: u64, regions: &Regions, pool: &mut Pool) -> Option<Blocks> {
@@ -167,8 +175,8 @@ impl Blocks {
         for (number, window) in list.iter().enumerate() {
             blocks.numbers[*window as usize] = number as u32 + 1;
         }
-        blocks.windows = pool.take(windows * WORDS)?;
-        blocks.sorted = pool.take(small)?;
+        blocks.windows = pool.take_dense(windows * WORDS)?;
+        blocks.sorted = pool.take_dense(small)?;
         blocks.large = pool.take(large)?;
         blocks.fill(entries);
         Some(blocks)
@@ -221,25 +229,51 @@ impl Blocks {
         self.first.get(region).map(|first| *first as usize).filter(|first| *first != 0)
     }
 
+    /// Makes the index about an address come into the cache.
+    #[inline]
+    pub fn prefetch_page(&self, address: usize) {
+        if let Some(at) = self.at(address) {
+            prefetch(self.windows[at..].as_ptr().cast());
+        }
+    }
+
+    /// Makes the blocks around an address come into the cache, as its index has.
+    #[inline]
+    pub fn prefetch_block(&self, address: usize) {
+        if let Some(at) = self.at(address) {
+            let likely = likely(self.windows[at], self.windows[at + 1], address);
+            prefetch(self.sorted[likely.min(self.sorted.len())..].as_ptr().cast());
+        }
+    }
+
+    /// Where the index has the page of an address.
+    #[inline]
+    fn at(&self, address: usize) -> Option<usize> {
+        let number = *self.numbers.get(window(address))?;
+        Some((number.checked_sub(1)? as usize) * WORDS + page(address))
+    }
+
     /// The block around an address.
     #[inline]
     pub fn find(&self, address: usize) -> Option<Block> {
         if address < self.low || address >= self.high {
             return None;
         }
-        match self.numbers[window(address)] {
-            0 => None,
-            number => self.find_small(number as usize - 1, address),
-        }
-        .or_else(|| self.find_large(address))
+        self.at(address).and_then(|at| self.find_small(at, address)).or_else(|| self.find_large(address))
     }
 
     #[inline]
-    fn find_small(&self, number: usize, address: usize) -> Option<Block> {
-        let at = number * WORDS + page(address);
+    fn find_small(&self, at: usize, address: usize) -> Option<Block> {
         let (start, end) = (self.windows[at] as usize, self.windows[at + 1] as usize);
         let offset = address & ((1 << PAGE_LOG2) - 1);
-        let behind = start + self.sorted[start..end].partition_point(|block| Packed(*block).offset() <= offset);
+        let blocks = &self.sorted[start..end];
+        let is_before = |block: &u64| Packed(*block).offset() <= offset;
+        let guess = likely(start as u32, end as u32, address) - start;
+        let after = blocks[guess..].iter().take_while(|block| is_before(block)).count();
+        let behind = match after {
+            0 => start + guess - blocks[..guess].iter().rev().take_while(|block| !is_before(block)).count(),
+            _ => start + guess + after,
+        };
         let packed = Packed(*self.sorted.get(behind.checked_sub(1)?)?);
         let found = if behind > start {
             let address = address - offset + packed.offset();

@@ -18,6 +18,9 @@ unsafe impl Plain for u64 {}
 /// Pieces that a check takes at most.
 const MOST: usize = 16;
 
+/// Pieces of so many bytes are worth large pages.
+const HUGE: usize = 4 << 20;
+
 /// The memory of one check.
 pub struct Pool {
     pieces: [(usize, usize); MOST],
@@ -32,9 +35,21 @@ impl Pool {
 
     /// Room for `length` values. `None` if there is no memory.
     pub fn take<T: Plain>(&mut self, length: usize) -> Option<&'static mut [T]> {
+        self.map(length, false)
+    }
+
+    /// As [`Pool::take`], where all of it will be used: in large pages, if the system has any.
+    pub fn take_dense<T: Plain>(&mut self, length: usize) -> Option<&'static mut [T]> {
+        self.map(length, true)
+    }
+
+    fn map<T: Plain>(&mut self, length: usize, dense: bool) -> Option<&'static mut [T]> {
         let piece = self.pieces.get_mut(self.count)?;
         let bytes = length.checked_mul(size_of::<T>())?.max(1).next_multiple_of(4096);
         let memory = sys::map_private(bytes)?;
+        if bytes >= HUGE && dense {
+            let _ = sys::advise(memory, bytes, libc::MADV_HUGEPAGE);
+        }
         *piece = (memory as usize, memory as usize + bytes);
         self.count += 1;
         // SAFETY: fresh zeroed memory of this size, at the start of a page; given back only with the pool.

@@ -154,7 +154,8 @@ fn line(text: &[u8]) -> Option<Region> {
     let inode = words.nth(2)?;
     let path = words.next().unwrap_or_default().trim_ascii_start();
     let is = |at: usize, letter: u8| access.get(at) == Some(&letter);
-    let is_device = path.starts_with(b"/dev/") && !path.starts_with(b"/dev/shm/") && !path.starts_with(b"/dev/zero");
+    let is_device =
+        path.starts_with(b"/dev/") && !path.starts_with(b"/dev/shm/") && !path.starts_with(b"/dev/zero");
     let is_special = path.starts_with(b"[v") || is_device;
     let flags = [
         (is(0, b'r'), Region::READ),

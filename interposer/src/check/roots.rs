@@ -86,7 +86,9 @@ fn own_memory(pool: &mut Pool) -> Option<&'static [Range]> {
     let fixed = [(base, base + length), (start, end)];
     let mapped = arena::mappings().map(|mapping| (mapping.start, mapping.start + mapping.length));
     let mut count = 0;
-    for (range, place) in fixed.into_iter().chain(mapped).chain(pool.pieces().iter().copied()).zip(own.iter_mut()) {
+    for (range, place) in
+        fixed.into_iter().chain(mapped).chain(pool.pieces().iter().copied()).zip(own.iter_mut())
+    {
         *place = Range { start: range.0, end: range.1 };
         count += 1;
     }
@@ -262,14 +264,16 @@ impl Finder<'_, '_> {
             return;
         }
         // An allocator other than glibc's keeps its books in memory of its own.
-        let is_allocators = !runtime::allocator_code().is_empty() && !is_data && !self.holds_thread(start, end);
+        let is_allocators =
+            !runtime::allocator_code().is_empty() && !is_data && !self.holds_thread(start, end);
         if !is_allocators {
             self.marker.roots(start, end);
         }
     }
 
     fn holds_thread(&self, start: usize, end: usize) -> bool {
-        let mut blocks = thread::roster::control_blocks().map(|(_, block)| block).chain([arch::thread_pointer()]);
+        let mut blocks =
+            thread::roster::control_blocks().map(|(_, block)| block).chain([arch::thread_pointer()]);
         blocks.any(|block| (start..end).contains(&block))
     }
 
@@ -295,7 +299,9 @@ impl Finder<'_, '_> {
     fn is_arena(&self, start: usize, end: usize) -> bool {
         let at = start.next_multiple_of(ARENA);
         let size = self.word(at + 2 * WORD).unwrap_or(0);
-        start == at && size == end - start && self.word(at).is_some_and(|arena| self.regions.find(arena).is_some())
+        start == at
+            && size == end - start
+            && self.word(at).is_some_and(|arena| self.regions.find(arena).is_some())
     }
 
     /// The lowest address of a thread's stack that is in use; 0 if that is not known.

@@ -1,9 +1,9 @@
 //! Interning stacks: from frames to one 32-bit number.
 
 use super::index::{Index, mix};
+use crate::arena;
 use crate::capture::Frame;
 use crate::file::Writer;
-use crate::arena;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 use libleak_format::RegionKind;
 use libleak_format::stacks::{FIRST_NODE, Flags, Node};

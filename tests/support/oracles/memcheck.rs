@@ -1,8 +1,8 @@
 //! memcheck: how many blocks and bytes a run allocated, freed and kept.
 
 use crate::artefacts;
-use crate::program::{Program, Traced};
 use crate::names;
+use crate::program::{Program, Traced};
 use crate::report::{Amount, Kinds, Totals};
 use crate::scratch::Scratch;
 use crate::skip::find;
@@ -179,9 +179,11 @@ fn parse_leaks(log: &str) -> Option<Leaks> {
             }
         } else if let Some((amount, kind)) = line.split_once(" blocks are ") {
             let words: Vec<&str> = amount.split_whitespace().collect();
-            let direct = words.iter().position(|word| word.starts_with("direct")).and_then(|at| words.get(at - 1));
+            let direct =
+                words.iter().position(|word| word.starts_with("direct")).and_then(|at| words.get(at - 1));
             let (bytes, blocks) = (direct.or(words.first())?, words.last()?);
-            let kind = ["definite", "indirect", "possible"].into_iter().find(|name| kind.starts_with(name));
+            let kind = ["definite", "indirect", "possibl"].into_iter().find(|name| kind.starts_with(name));
+            let kind = kind.map(|name| if name == "possibl" { "possible" } else { name });
             let amount = Amount { blocks: number(blocks)?, bytes: number(bytes)? };
             leaks.records.push((kind.unwrap_or("reachable").to_owned(), amount, Vec::new()));
         } else if let [at, address, rest @ ..] = &words[..]

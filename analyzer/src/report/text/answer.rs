@@ -3,8 +3,8 @@
 use super::stack::{is_libc, is_noise};
 use super::{Text, WIDTH};
 use crate::report::estimates::Wording;
-use crate::report::{counted, duration, escape, names, size};
 use crate::report::json::unchecked_because;
+use crate::report::{counted, duration, escape, names, size};
 use crate::trace::{Checked, Ending, Process};
 use libleak_format::kinds::Kind;
 use std::io;

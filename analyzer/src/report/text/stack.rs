@@ -151,7 +151,8 @@ fn kinds(kinds: &KindCounts, blocks: u64) -> String {
     let parts = Kind::ALL.into_iter().filter_map(|kind| {
         let found = kinds.of(kind).blocks;
         let name = kind.name();
-        (found > 0).then(|| if found == blocks { format!(", {name}") } else { format!(", {} {name}", count(found)) })
+        (found > 0)
+            .then(|| if found == blocks { format!(", {name}") } else { format!(", {} {name}", count(found)) })
     });
     parts.collect()
 }
