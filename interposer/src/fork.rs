@@ -27,8 +27,9 @@ struct Mark {
 /// For the time before there is a page.
 static UNMARKED: Mark = Mark { recording: AtomicU32::new(0), holder: AtomicU32::new(0) };
 static MARK: AtomicPtr<Mark> = AtomicPtr::new((&raw const UNMARKED).cast_mut());
-/// Times that a held hook lets others run: some seconds at the least, longer than a hold lasts.
-const PATIENCE: u32 = 20_000_000;
+/// How long a held hook waits at most, in looks of so many ns: longer than a hold lasts.
+const PATIENCE: u32 = 150;
+const LOOK: u64 = 100_000_000;
 /// Whether this process began as a forked child of one that recorded.
 static DESCENDANT: AtomicBool = AtomicBool::new(false);
 /// When the last fork was about to happen, ticks.
@@ -74,6 +75,7 @@ pub fn hold() -> bool {
 pub fn release() {
     mark().recording.store(1, Release);
     mark().holder.store(0, Release);
+    sys::wake(&mark().holder);
 }
 
 /// Waits while the hooks are held. False if that is by this very thread, which a signal handler has interrupted.
@@ -82,7 +84,7 @@ pub fn wait_for_release() -> bool {
         match mark().holder.load(Acquire) {
             0 => return true,
             holder if holder == sys::tid() => return false,
-            _ => sys::yield_now(),
+            holder => sys::wait_while(&mark().holder, holder, LOOK),
         }
     }
     // The holder has left by a longjmp.

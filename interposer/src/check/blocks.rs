@@ -128,7 +128,7 @@ fn page(address: usize) -> usize {
 #[inline]
 fn likely(start: u32, end: u32, address: usize) -> usize {
     let offset = address & ((1 << PAGE_LOG2) - 1);
-    start as usize + ((end - start) as usize * offset >> PAGE_LOG2)
+    start as usize + (((end - start) as usize * offset) >> PAGE_LOG2)
 }
 
 impl Blocks {

@@ -22,10 +22,6 @@ const TURNS: u32 = 2000;
 
 /// Makes a copy, lets it mark, and waits for it; a value of [`Check`].
 pub fn check(header: &Header, registers: &Registers) -> u32 {
-    let entries = match super::make_room() {
-        Ok(entries) => entries,
-        Err(reason) => return reason,
-    };
     let mut pool = ManuallyDrop::new(Pool::new());
     let alone = single::is_single_threaded();
     let threads = if alone { Threads::NONE } else { Threads::list(&mut pool) };
@@ -33,6 +29,14 @@ pub fn check(header: &Header, registers: &Registers) -> u32 {
         // By now every processor has seen that the hooks are held.
         (0..TURNS).take_while(|_| thread::roster::is_busy()).for_each(|_| sys::yield_now());
     }
+    let entries = match super::make_room() {
+        Ok(entries) => entries,
+        Err(reason) => {
+            // SAFETY: the threads' list is not used any more.
+            unsafe { pool.give_back() };
+            return reason;
+        }
+    };
     header.check_ticks.store(clock::now(), Relaxed);
     header.check.store(Check::UNDER_WAY, Relaxed);
     // A handler of the program's must not run in the copy.
