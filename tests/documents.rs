@@ -6,7 +6,8 @@ use std::path::Path;
 #[test]
 fn every_promise_names_tests_that_there_are() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let guarantees = fs::read_to_string(folder.join("../docs/guarantees.md")).expect("a file of the repository");
+    let guarantees =
+        fs::read_to_string(folder.join("../docs/guarantees.md")).expect("a file of the repository");
     let quoted = guarantees.split('`').skip(1).step_by(2);
     let named: Vec<(&str, &str)> = quoted.filter_map(|name| name.split_once("::")).collect();
     assert!(named.len() > 50, "only {} tests are named", named.len());

@@ -1,6 +1,6 @@
 //! The end of the process, as far as it passes by here.
 
-use crate::{clock, file, fork, next, runtime, sys};
+use crate::{check, clock, file, fork, next, runtime, sys};
 use core::ffi::c_void;
 use core::sync::atomic::Ordering::*;
 use libleak_format::header::End;
@@ -44,6 +44,10 @@ pub fn ended(end: End, status: u32) {
         header.end_ticks.store(clock::now(), Relaxed);
         clock::anchor(&header.clock);
         header.end.store(end as u32, Release);
+        // After an abort the heap may be damaged; and what is replaced is not at its end.
+        if end == End::Exit || (end == End::Signal && status != libc::SIGABRT as u32) {
+            check::at_end(header);
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::capture::find_object;
 use crate::log::{self, Level, Shown};
 use crate::{
-    aside, clock, elf, end, environment, file, fork, next, options, output, record, signals, single, sys,
-    thread,
+    aside, check, clock, elf, end, environment, file, fork, next, options, output, record, signals, single,
+    sys, thread,
 };
 use core::ffi::{CStr, c_char};
 use core::ops::Range;
@@ -156,6 +156,7 @@ fn set_up() -> bool {
 /// Opens every region of a new file.
 pub fn open_regions(ring_limit: u64) {
     record::open(ring_limit);
+    check::open();
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
 }

@@ -21,7 +21,7 @@ pub use interval::{Bounds, ENOUGH, Interval};
 pub use lifetimes::percentile;
 pub use mid_p::mid_p_limits;
 pub use outstanding::{Group, outstanding};
-pub use select::{Filter, Patterns, Selected, Selection, Sort, StackEntry, select};
+pub use select::{Filter, Patterns, Selected, Selection, Sort, StackEntry, Wanted, select};
 pub use startup::startup_frames;
 pub use totals::{Totals, totals};
 pub use usage::Usage;

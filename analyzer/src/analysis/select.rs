@@ -6,6 +6,7 @@ use super::lifetimes::percentile;
 use super::outstanding::Group;
 use super::startup::startup_frames;
 use crate::trace::{Module, StackEnd, Trace};
+use libleak_format::kinds::Kind;
 use libleak_format::sites::LIFETIME_BUCKETS;
 use regex::Regex;
 use std::cmp::Reverse;
@@ -42,6 +43,35 @@ pub struct Patterns {
     pub ignore: Vec<Regex>,
 }
 
+/// A kind of outstanding blocks, as one asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// As a check found it.
+    Kind(Kind),
+    /// No check says.
+    Unknown,
+}
+
+impl Wanted {
+    /// Whether a group has blocks of it.
+    fn is_in(self, group: &Group) -> bool {
+        match self {
+            Wanted::Kind(kind) => group.live.kinds.of(kind).blocks > 0,
+            Wanted::Unknown => group.live.blocks.value() > group.live.kinds.known().blocks,
+        }
+    }
+}
+
+impl std::str::FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Wanted, String> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).map(Wanted::Kind);
+        kind.or((name == "unknown").then_some(Wanted::Unknown))
+            .ok_or_else(|| "kinds are definite, indirect, possible, reachable, unknown".to_owned())
+    }
+}
+
 /// Which stacks are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -51,6 +81,8 @@ pub struct Filter {
     pub min_bytes: u64,
     /// At least so many outstanding blocks.
     pub min_blocks: u64,
+    /// With outstanding blocks of one of these kinds; any if empty.
+    pub kinds: Vec<Wanted>,
     /// What their frames must look like.
     pub patterns: Patterns,
     /// Only these; any if empty.
@@ -181,7 +213,10 @@ impl StackEntry {
 impl Filter {
     fn accepts_counts(&self, group: &Group) -> bool {
         let (blocks, bytes) = (group.live.blocks.value(), group.live.bytes.value());
-        (self.all || blocks > 0) && bytes >= self.min_bytes && blocks >= self.min_blocks
+        (self.all || blocks > 0)
+            && bytes >= self.min_bytes
+            && blocks >= self.min_blocks
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.is_in(group)))
     }
 
     fn needs_names(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Options that several subcommands have.
 
 use super::failure::Failure;
-use crate::analysis::{Filter, Fingerprint, Patterns, Selection, Sort};
+use crate::analysis::{Filter, Fingerprint, Patterns, Selection, Sort, Wanted};
 use crate::report::Layout;
 use crate::symbols;
 use clap::{Args, ValueEnum};
@@ -28,6 +28,9 @@ pub(super) struct View {
     /// Only stacks with at least N blocks outstanding
     #[arg(long, value_name = "N", default_value_t = 0)]
     min_blocks: u64,
+    /// Only stacks with blocks of one of these kinds: definite, indirect, possible, reachable, unknown
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', action = clap::ArgAction::Append)]
+    kind: Vec<Wanted>,
     /// Only stacks with a function that matches (repeatable)
     #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
     function: Vec<Regex>,
@@ -86,6 +89,7 @@ impl View {
                 all: self.all,
                 min_bytes: self.min_bytes,
                 min_blocks: self.min_blocks,
+                kinds: self.kind.clone(),
                 patterns,
                 fingerprints: self.fingerprint.clone(),
             },

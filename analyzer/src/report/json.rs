@@ -9,8 +9,11 @@
 use super::text::Layout;
 use super::{Report, json_text};
 use crate::analysis::{Frame, Interval, StackEntry, Usage};
-use crate::trace::{Ending, Estimate, Lost, Module, Settings, StackEnd, Thread, Trace};
+use crate::trace::{
+    Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
+};
 use libleak_format::Origin;
+use libleak_format::kinds::Kind;
 use serde::Serialize;
 use std::io;
 
@@ -51,6 +54,8 @@ struct TraceObject<'a> {
     exit_status: Option<u32>,
     signal: Option<u32>,
     checked: bool,
+    unchecked_because: Option<&'static str>,
+    check_s: Option<f64>,
     undecided_operations: usize,
     dropped_events: u64,
     overwritten_events: u64,
@@ -84,19 +89,29 @@ struct TotalsObject {
 }
 
 /// Blocks by kind. Without a leak check all are unknown.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Kinds {
-    definite: KindCount,
-    indirect: KindCount,
-    possible: KindCount,
-    reachable: KindCount,
-    unknown: KindCount,
+    definite: Amount,
+    indirect: Amount,
+    possible: Amount,
+    reachable: Amount,
+    unknown: Amount,
 }
 
-#[derive(Default, Serialize)]
-struct KindCount {
-    blocks: Estimate,
-    bytes: Estimate,
+impl Kinds {
+    fn new(usage: &Usage, kinds: &KindCounts) -> Kinds {
+        let known = kinds.known();
+        Kinds {
+            definite: kinds.of(Kind::Definite),
+            indirect: kinds.of(Kind::Indirect),
+            possible: kinds.of(Kind::Possible),
+            reachable: kinds.of(Kind::Reachable),
+            unknown: Amount {
+                blocks: usage.live_blocks.value().saturating_sub(known.blocks),
+                bytes: usage.live_bytes.value().saturating_sub(known.bytes),
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -108,6 +123,8 @@ struct StackObject<'a> {
     largest_bytes: Option<u64>,
     peak_bytes: u64,
     kinds: Kinds,
+    lost_with: Amount,
+    cycles: u64,
     origin: &'static str,
     inherited: bool,
     threads: Vec<u32>,
@@ -169,7 +186,13 @@ impl<'a> TraceObject<'a> {
             end: end_name(*ending),
             exit_status,
             signal,
-            checked: false,
+            checked: matches!(settings.checked, Checked::Done { .. }),
+            unchecked_because: unchecked_because(settings.checked, *ending),
+            check_s: if let Checked::Done { ns } = settings.checked {
+                Some(rounded(ns as f64 / 1e9))
+            } else {
+                None
+            },
             undecided_operations: report.trace.undecided.len(),
             dropped_events: lost.dropped_events,
             overwritten_events: lost.overwritten_events,
@@ -199,7 +222,6 @@ fn thread_object<'a>(thread: &'a Thread, report: &Report) -> ThreadObject<'a> {
 impl TotalsObject {
     fn new(report: &Report) -> TotalsObject {
         let totals = &report.totals;
-        let unknown = KindCount { blocks: totals.heap.live_blocks, bytes: totals.heap.live_bytes };
         TotalsObject {
             heap: totals.heap,
             peak_bytes: totals.peak_bytes,
@@ -208,7 +230,7 @@ impl TotalsObject {
             inherited_blocks: totals.inherited_blocks,
             inherited_bytes: totals.inherited_bytes,
             mapped: totals.mapped,
-            kinds: Kinds { unknown, ..Kinds::default() },
+            kinds: Kinds::new(&totals.heap, &totals.kinds),
             interval: totals.interval(&report.trace.settings),
         }
     }
@@ -227,10 +249,9 @@ impl<'a> StackObject<'a> {
             smallest_bytes: live.sizes.map(|(smallest, _)| smallest),
             largest_bytes: live.sizes.map(|(_, largest)| largest),
             peak_bytes: group.peak_bytes,
-            kinds: Kinds {
-                unknown: KindCount { blocks: live.blocks, bytes: live.bytes },
-                ..Kinds::default()
-            },
+            kinds: Kinds::new(&usage, &live.kinds),
+            lost_with: live.kinds.lost_with,
+            cycles: live.kinds.cycles,
             origin: group.origin.map_or("unknown", Origin::name),
             inherited: group.inherited,
             threads: threads.map(|thread| thread.tid).filter(|tid| *tid != 0).collect(),
@@ -258,6 +279,18 @@ fn frame_object<'a>(frame: &'a Frame, trace: &Trace) -> FrameObject<'a> {
         line: frame.line,
         column: frame.column,
         inlined: frame.inlined,
+    }
+}
+
+/// Why there is no leak check; `None` if there is one.
+pub(super) fn unchecked_because(checked: Checked, ending: Ending) -> Option<&'static str> {
+    match (checked, ending) {
+        (Checked::Done { .. }, _) => None,
+        (Checked::Not(why), _) => Some(why),
+        (Checked::Missing, Ending::Running) => Some("the process is still running"),
+        (Checked::Missing, Ending::Exec) => Some("the process was replaced by exec"),
+        (Checked::Missing, Ending::Signal { .. }) => Some("a signal ended the process"),
+        (Checked::Missing, _) => Some("the process ended without notice"),
     }
 }
 

@@ -4,7 +4,7 @@ mod escape;
 mod estimates;
 mod human;
 mod info;
-mod json;
+pub(crate) mod json;
 mod json_text;
 mod lost;
 mod names;

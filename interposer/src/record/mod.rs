@@ -28,7 +28,6 @@ use core::sync::atomic::{AtomicU64, Ordering::*};
 use libleak_format::checkpoints::{Checkpoint, SiteLevel};
 use libleak_format::events::Event;
 use libleak_format::header::Lost;
-use libleak_format::kinds::Finding;
 use libleak_format::live::{Key, MAX_SIZE, Payload};
 use libleak_format::mailbox::Request;
 use libleak_format::sites::Estimates;
@@ -66,7 +65,6 @@ pub fn open(ring_limit: u64) {
     sites::ESTIMATES.open(0);
     ring::open(ring_limit);
     // Described, so that a reader finds them empty rather than missing; nothing fills them yet.
-    Writer::new(RegionKind::Kinds, size_of::<Finding>(), 7).open(0);
     Writer::new(RegionKind::Checkpoints, size_of::<Checkpoint>(), 6).open(0);
     Writer::new(RegionKind::SiteLevels, size_of::<SiteLevel>(), 8).open(0);
     Writer::new(RegionKind::Mailbox, size_of::<Request>(), 7).open(0);

@@ -1,0 +1,48 @@
+// A block that only a variable of main holds, and a way to end: main's variables are in use until it returns.
+#define _GNU_SOURCE
+#include "keep.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+FUNCTION void *of_main(void) {
+    void *block = calloc(1, 77);
+    __asm__ volatile("" : "+r"(block) : : "memory");
+    return block;
+}
+
+FUNCTION void definite_alone(void) {
+    void *block = calloc(1, 78);
+    __asm__ volatile("" : "+r"(block) : : "memory");
+}
+
+static void *exits(void *argument) {
+    exit(5);
+    return argument;
+}
+
+int main(int count, char **args) {
+    const char *way = count > 1 ? args[1] : "return";
+    puts("working");
+    definite_alone();
+    void *block = of_main();
+    // In a register that calls keep, and on the stack.
+    void *volatile held = block;
+    if (!strcmp(way, "exit"))
+        exit(3);
+    if (!strcmp(way, "_exit"))
+        fflush(stdout), _exit(4);
+    if (!strcmp(way, "_Exit"))
+        fflush(stdout), _Exit(4);
+    if (!strcmp(way, "quick_exit"))
+        fflush(stdout), quick_exit(6);
+    if (!strcmp(way, "thread")) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, exits, NULL);
+        pthread_join(thread, NULL);
+    }
+    __asm__ volatile("" : : "r"(block), "r"(held));
+    return 2;
+}
