@@ -90,8 +90,10 @@ pub struct Header {
     pub lost: Lost,
     /// The clock.
     pub clock: Clock,
+    /// Bytes that the process's cgroup may use, as far as it was known at the start; 0 if there is no limit.
+    pub memory_limit: AtomicU64,
 }
-records!(Header = 840 bytes, Lost = 128 bytes);
+records!(Header = 848 bytes, Lost = 128 bytes);
 const _: () = assert!(size_of::<Header>() as u64 <= crate::region::PAGE);
 
 /// Counters of what a trace does not hold. Each is 0 in a complete trace.

@@ -5,7 +5,7 @@
 //! only executes another program pays nothing. A `vfork` child shares the parent's memory: its events are its parent's.
 
 use crate::options;
-use crate::record::{live, mappings, modules, ring, sites, stacks, strings};
+use crate::record::{checkpoints, live, mappings, modules, ring, sites, stacks, strings};
 use crate::{clock, file, output, runtime, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited, SEALED};
@@ -87,7 +87,7 @@ const COPIED: [RegionKind; 5] =
 fn copy() -> bool {
     DESCENDANT.store(true, Relaxed);
     // As long as nobody has touched the private counters, they say what the parent held at the fork.
-    let held = thread::roster::blocks_at_fork();
+    let held = thread::roster::live_blocks();
     let now = clock::now();
     let forked = match FORKED_AT.load(Relaxed) {
         0 => now,
@@ -105,6 +105,7 @@ fn copy() -> bool {
     );
     let ring_limit = parent.ring_limit.load(Relaxed);
     header.ring_limit.store(ring_limit, Relaxed);
+    header.memory_limit.store(parent.memory_limit.load(Relaxed), Relaxed);
     header.allocator.store(parent.allocator.load(Relaxed), Relaxed);
     header.attach.store(parent.attach.load(Relaxed) | Attach::FORKED, Relaxed);
     for (rate, parents) in header.rates.iter().zip(&parent.rates) {
@@ -127,6 +128,7 @@ fn copy() -> bool {
     sites::LIFETIMES.open(0);
     sites::ESTIMATES.open(0);
     ring::open(ring_limit);
+    checkpoints::open();
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
     modules::reset();
@@ -187,6 +189,7 @@ fn inherit(forked: u64) -> u64 {
         site.live_bytes.store(0, Relaxed);
         site.peak_bytes.store(0, Relaxed);
         site.inherited_blocks.store(0, Relaxed);
+        site.levels.store(0, Relaxed);
     }
     let (mut blocks, mut bytes) = (0, 0);
     live::adopt(|payload| {

@@ -350,16 +350,19 @@ pub struct RingLimit {
     pub bytes: u64,
     /// Whether that is less than the default.
     pub reduced: bool,
+    /// Bytes that the cgroup's memory is limited to.
+    pub memory: Option<u64>,
 }
 
 /// The ring's size: as set, or 8 MiB, but by default at most a sixteenth of the cgroup's memory.
 pub fn ring_limit() -> RingLimit {
     const DEFAULT_RING: u64 = 8 << 20;
+    let memory = cgroup_limit();
     match options::get().ring {
-        Some(bytes) => RingLimit { bytes, reduced: false },
+        Some(bytes) => RingLimit { bytes, reduced: false, memory },
         None => {
-            let share = cgroup_limit().map_or(u64::MAX, |limit| limit / 16);
-            RingLimit { bytes: DEFAULT_RING.min(share), reduced: share < DEFAULT_RING }
+            let share = memory.map_or(u64::MAX, |limit| limit / 16);
+            RingLimit { bytes: DEFAULT_RING.min(share), reduced: share < DEFAULT_RING, memory }
         }
     }
 }
@@ -376,6 +379,8 @@ fn cgroup_limit() -> Option<u64> {
     read_number(path.as_c_str())
         .or_else(|| read_number(c"/sys/fs/cgroup/memory.max"))
         .or_else(|| read_number(c"/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+        // Version 1 says "no limit" by the largest number of whole pages.
+        .filter(|limit| *limit < 1 << 60)
 }
 
 fn read_number(path: &CStr) -> Option<u64> {

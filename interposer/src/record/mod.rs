@@ -3,6 +3,7 @@
 //! A free is recorded before the block goes back, an allocation after the block is there, so that no other thread can
 //! get an address between the act and its record.
 
+pub mod checkpoints;
 pub mod filter;
 pub mod index;
 pub mod live;
@@ -25,7 +26,6 @@ use crate::thread::State;
 use crate::{clock, file};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::*};
-use libleak_format::checkpoints::{Checkpoint, SiteLevel};
 use libleak_format::events::Event;
 use libleak_format::header::Lost;
 use libleak_format::kinds::Finding;
@@ -57,10 +57,9 @@ pub fn open(ring_limit: u64) {
     sites::LIFETIMES.open(0);
     sites::ESTIMATES.open(0);
     ring::open(ring_limit);
+    checkpoints::open();
     // Described, so that a reader finds them empty rather than missing; nothing fills them yet.
     Writer::new(RegionKind::Kinds, size_of::<Finding>(), 7).open(0);
-    Writer::new(RegionKind::Checkpoints, size_of::<Checkpoint>(), 6).open(0);
-    Writer::new(RegionKind::SiteLevels, size_of::<SiteLevel>(), 8).open(0);
     Writer::new(RegionKind::Mailbox, size_of::<Request>(), 7).open(0);
 }
 

@@ -166,8 +166,19 @@ pub fn renamed(who: usize, new: &[u8]) {
     }
 }
 
-/// Blocks that the process held at a fork; only for the child, which is alone.
-pub fn blocks_at_fork() -> u64 {
+/// Live heap bytes: what the header has, and what threads have not added to it yet.
+pub fn live_heap_bytes() -> i64 {
+    let shared = file::header_if_any().map_or(0, |header| header.live_bytes.load(Acquire));
+    let pending = (0..SLOTS.count()).map(|index| {
+        // SAFETY: handed out.
+        let slot: &Slot = unsafe { &*SLOTS.at(index).cast() };
+        slot.heap_bytes.load(Relaxed).wrapping_sub(slot.flushed_bytes.load(Relaxed))
+    });
+    pending.fold(shared, i64::wrapping_add)
+}
+
+/// Blocks that the process holds. After a fork, in the child, which is alone: those it held then.
+pub fn live_blocks() -> u64 {
     let held = |sum: u64, state: &State| sum.wrapping_add(state.blocks.load(Relaxed));
     states().fold(INHERITED.load(Relaxed), held)
 }
