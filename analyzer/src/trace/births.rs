@@ -101,9 +101,9 @@ impl Births {
 
     /// The stretches of time in which blocks were born, in order: from, to (in birth units), and which.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64, Born)> + '_ {
-        self.bins.iter().map(|bin| {
-            (bin.index << self.shift, (bin.index + 1).saturating_mul(1 << self.shift), bin.born)
-        })
+        self.bins
+            .iter()
+            .map(|bin| (bin.index << self.shift, (bin.index + 1).saturating_mul(1 << self.shift), bin.born))
     }
 }
 

@@ -1,9 +1,9 @@
 //! The stacks behind the answer, each with its counts and its frames.
 
-use super::{Text, WIDTH};
+use super::{Text, WIDTH, wrap};
 use crate::analysis::{Frame, StackEntry};
 use crate::report::estimates::Wording;
-use crate::report::{counted, duration, escape, names, size};
+use crate::report::{counted, duration, escape, growth, names, size};
 use crate::trace::{StackEnd, Trace};
 use libleak_format::Origin;
 use std::borrow::Cow;
@@ -72,6 +72,10 @@ fn write(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     writeln!(out, "{}", headline(text, entry, amount, rank, columns))?;
+    let growth = entry.group.growth.as_ref().and_then(growth::line).unwrap_or_default();
+    for line in wrap(&growth, WIDTH - INDENT + 2).iter().filter(|line| !line.is_empty()) {
+        writeln!(out, "{:width$}{}", "", text.style.bold(line), width = INDENT - 2)?;
+    }
     let shown = entry.frames.len() - entry.startup;
     // Whoever has nothing but start-up frames sees those.
     let shown = if shown == 0 { entry.frames.len() } else { shown };
