@@ -9,10 +9,10 @@
 //! atomic: a signal handler that leaves by `longjmp` while a checkpoint is taken makes at worst that checkpoint wrong.
 
 use super::sites;
+use crate::clock;
 use crate::file::{self, Writer};
 use crate::sys::{self, Fd};
 use crate::thread::roster;
-use crate::clock;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, fence};
 use libleak_format::RegionKind;
 use libleak_format::checkpoints::{CAPACITY, COLUMNS, Checkpoint, Reason, SiteLevels};
@@ -246,9 +246,7 @@ fn add_up(column: usize, may_follow: bool) -> u64 {
         let (allocations, frees) = (tally.allocations.load(Relaxed), tally.frees.load(Relaxed));
         sum = sum.wrapping_add(allocations);
         let live_bytes = sites::held(tally);
-        let is_worth = || {
-            allocations.wrapping_sub(frees) as i64 >= LIVE_BLOCKS || live_bytes >= LIVE_BYTES
-        };
+        let is_worth = || allocations.wrapping_sub(frees) as i64 >= LIVE_BLOCKS || live_bytes >= LIVE_BYTES;
         let Some(levels) = followed(site, || may_follow && is_worth()) else { continue };
         // SAFETY: as above.
         let level = unsafe { levels.levels.get_unchecked(column) };

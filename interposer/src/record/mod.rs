@@ -269,7 +269,8 @@ pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving) {
     match moving.0 {
         Some((key, payload)) => {
             leave(state, key, payload, ticks);
-            state.cursor.write(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
+            // In a checkpoint that came now, the block would be neither here nor there.
+            state.cursor.write_midway(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
         }
         None => unknown_free(),
     }

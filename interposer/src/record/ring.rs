@@ -73,6 +73,19 @@ impl Cursor {
         if self.used > self.limit && !self.make_room(ticks, thread) {
             return;
         }
+        self.put(event, ticks);
+    }
+
+    /// Appends an event of an operation that is not all counted yet: no time for a checkpoint.
+    #[inline]
+    pub fn write_midway(&mut self, event: Event, ticks: u64, thread: u32) {
+        if self.used <= LAST || self.next_chunk(ticks, thread) {
+            self.put(event, ticks);
+        }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, event: Event, ticks: u64) {
         // SAFETY: the chunk is this thread's, and has room for the longest event. Bytes beyond `used` are void until the
         // release store below.
         unsafe {
@@ -102,6 +115,7 @@ impl Cursor {
         has_room
     }
 
+    #[cold]
     fn next_chunk(&mut self, ticks: u64, thread: u32) -> bool {
         self.close();
         // SAFETY: the ring exists only in an adopted file.

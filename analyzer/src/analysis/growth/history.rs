@@ -8,6 +8,9 @@ use crate::trace::{Born, Histogram, Level, Trace};
 use libleak_format::header::Attach;
 use libleak_format::sites::LIFETIME_BUCKETS;
 
+/// A relative standard error from which on so few samples say nothing.
+const UNSURE: f64 = 0.2;
+
 /// The histories of many groups, read in one go.
 pub(super) struct Histories<'a> {
     trace: &'a Trace,
@@ -32,6 +35,8 @@ pub(super) struct History {
     pub(super) live: u64,
     /// Bytes that are outstanding.
     pub(super) live_bytes: f64,
+    /// Standard error of that.
+    live_error: f64,
     /// Blocks given out, and freed (samples, in a sampled trace).
     allocations: u64,
     pub(super) frees: u64,
@@ -102,6 +107,7 @@ impl<'a> Histories<'a> {
             mean: trace.settings.sample_bytes.filter(|_| !group.is_mapping()),
             live: live.blocks.recorded,
             live_bytes: live.bytes.value() as f64,
+            live_error: live.bytes.variance.sqrt(),
             allocations: group.allocations.recorded,
             frees: group.frees.recorded,
             survivors,
@@ -138,8 +144,9 @@ impl History {
         self.length() >= SHORTEST
     }
 
+    /// Whether what is outstanding rests on few samples; blocks that are sampled for certain, being large, are enough.
     pub(super) fn lacks_samples(&self) -> bool {
-        self.mean.is_some() && self.live < ENOUGH
+        self.mean.is_some() && self.live < ENOUGH && self.live_error > UNSURE * self.live_bytes
     }
 
     /// The end of start-up.
