@@ -30,18 +30,18 @@ pub(super) struct History {
     /// Mean bytes between samples, in a sampled trace.
     pub(super) mean: Option<u64>,
     /// What is outstanding, by time of birth, seconds.
-    survivors: Vec<(f64, f64, Born)>,
+    pub(super) survivors: Vec<(f64, f64, Born)>,
     /// How many blocks are outstanding (samples, in a sampled trace).
     pub(super) live: u64,
     /// Bytes that are outstanding.
     pub(super) live_bytes: f64,
     /// Standard error of that.
-    live_error: f64,
+    pub(super) live_error: f64,
     /// Blocks given out, and freed (samples, in a sampled trace).
-    allocations: u64,
+    pub(super) allocations: u64,
     pub(super) frees: u64,
     /// Lifetimes of what was freed: from, to (seconds), and how many.
-    freed: Vec<(f64, f64, f64)>,
+    pub(super) freed: Vec<(f64, f64, f64)>,
     /// What it held, by time; the end is the last.
     pub(super) levels: Vec<Level>,
 }

@@ -249,18 +249,4 @@ impl Look {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_stacks_ask_for_more_evidence_and_many_leaks_for_less() {
-        assert_eq!(cutoff(&mut []), 0.0);
-        assert_eq!(cutoff(&mut [0.04]), 0.04);
-        let mut one_of_many = [0.5; 20];
-        one_of_many[7] = 0.04;
-        assert_eq!(cutoff(&mut one_of_many), 0.0);
-        let mut many = [0.02; 20];
-        many[3] = 0.9;
-        assert_eq!(cutoff(&mut many), 0.02);
-    }
-}
+mod tests;
