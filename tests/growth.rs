@@ -114,7 +114,7 @@ fn patterns_are_called_what_they_are() {
             .iter()
             .map(|(seed, program)| {
                 let run = Run { half: Half::Reporting, seed: *seed, seconds: 10.0, sample: 0, looks: 0 };
-                scope.spawn(move || run.judge(program))
+                scope.spawn(move || run.judge(program).0)
             })
             .collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("a run does not panic")).collect()

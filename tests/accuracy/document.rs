@@ -12,7 +12,7 @@ pub fn write(half: Half, seeds: u64, seconds: f64, sample: u64, exact: &Scores, 
         "# Accuracy of growth verdicts\n\n\
          Written by `scripts/accuracy`. The {} patterns of `tests/patterns/`, as real processes under libleak.so: {seeds} seeds, \
          {seconds} s a run, all times of a pattern as shares of it; rate, size, lifetime, warm-up and noise are drawn from the seed. \
-         *Sampled* is one sample in {sample} bytes. A pattern has the worst verdict of its stacks. In parentheses are Wilson's 95 % \
+         Runs that a busy machine delayed by more than 4 % are repeated. *Sampled* is one sample in {sample} bytes. A pattern has the worst verdict of its stacks. In parentheses are Wilson's 95 % \
          intervals; the runs of one pattern are alike, so they say what chance does, not what other patterns would.\n\n\
          No threshold was chosen with these patterns; those that were (`tuning_*`) have other code and other \
          parameters (`scripts/accuracy --tuning`). What the method is, and where it errs: [growth.md](growth.md).\n\n",
@@ -43,7 +43,7 @@ pub fn write(half: Half, seeds: u64, seconds: f64, sample: u64, exact: &Scores, 
     }
     put(
         &mut text,
-        "\n## Time to detection\n\nThe tenth of the run from which on a pattern that leaks or grows was called so, looked at while it ran:\n\n",
+        "\n## Time to detection\n\nThe fifth of the run from which on a pattern that leaks or grows was called so, looked at while it ran:\n\n",
     );
     put(&mut text, "| | half of them | nine in ten |\n| --- | --- | --- |\n");
     for (mode, scores) in [("exact", exact), ("sampled", sampled)] {

@@ -8,7 +8,7 @@ use scores::Scores;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::{fs, thread};
 
 /// Programs at a time. They sleep most of the time.
@@ -77,6 +77,7 @@ fn judge(options: &Options, sample: u64) -> Vec<Judged> {
     let jobs: Vec<(u64, &PathBuf)> =
         (1..=options.seeds).flat_map(|seed| programs.iter().map(move |program| (seed, program))).collect();
     let next = AtomicUsize::new(0);
+    let repeated = AtomicU64::new(0);
     let all: Mutex<Vec<(usize, Vec<Judged>)>> = Mutex::default();
     thread::scope(|scope| {
         for _ in 0..AT_A_TIME.min(jobs.len()) {
@@ -85,15 +86,16 @@ fn judge(options: &Options, sample: u64) -> Vec<Judged> {
                     let number = next.fetch_add(1, Relaxed);
                     let Some((seed, program)) = jobs.get(number) else { break };
                     let run =
-                        Run { half: options.half, seed: *seed, seconds: options.seconds, sample, looks: 9 };
-                    let judged = run.judge(program);
+                        Run { half: options.half, seed: *seed, seconds: options.seconds, sample, looks: 4 };
+                    let (judged, again) = run.judge(program);
+                    repeated.fetch_add(again, Relaxed);
                     all.lock().expect("no worker panics").push((number, judged));
                     eprint!(".");
                 }
             });
         }
     });
-    eprintln!();
+    eprintln!(" {} repeated", repeated.load(Relaxed));
     let mut all = all.into_inner().expect("no worker panics");
     all.sort_by_key(|(number, _)| *number);
     all.into_iter().flat_map(|(_, judged)| judged).collect()

@@ -53,8 +53,10 @@ PATTERN leak_value_of_removed_key(struct sim *s) {
     enum { BUCKETS = 256 };
     if (!s->data) s->data = calloc(BUCKETS, sizeof(struct entry *));
     struct entry **buckets = (struct entry **)s->data;
+    // As many keys as make a value live as long as the parameter says.
+    double keys = s->rate / 2 * s->life + 1;
     for (long n = arrivals_of(s, s->rate / 2); n > 0; n--) {
-        long key = (long)(uniform(s) * BUCKETS * 4);
+        long key = (long)(uniform(s) * keys);
         struct entry **place = &buckets[key % BUCKETS];
         while (*place && (*place)->key != key) place = &(*place)->next;
         if (*place) {

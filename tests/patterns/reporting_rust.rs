@@ -54,7 +54,7 @@ fn leak_pending_requests(s: &mut Sim<(HashMap<u64, Box<[u8]>>, u64)>) {
 #[inline(never)]
 fn leak_raw_pointers(s: &mut Sim<()>) {
     for _ in 0..s.arrivals(s.rate) {
-        let raw = Box::into_raw(Box::new([7u8; 96]));
+        let raw = std::hint::black_box(Box::into_raw(Box::new([7u8; 96])));
         if s.chance(0.96) {
             // SAFETY: from `into_raw` just now.
             drop(unsafe { Box::from_raw(raw) });

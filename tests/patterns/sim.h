@@ -2,7 +2,8 @@
 // says what it is (leak_…, grow_…, clean_…). Many of them run at once on a few threads that sleep between ticks. All times
 // are shares of the run, so that a run of seconds stands for one of hours. What a pattern does follows from the seed.
 //
-// usage: PROGRAM SECONDS SEED tuning|reporting; prints "NAME WARM-UP" for each pattern.
+// usage: PROGRAM SECONDS SEED tuning|reporting; prints "NAME WARM-UP" for each pattern, and at the end to stderr by how many seconds a tick
+// was late at most: where that is much, the machine has not run what the pattern did.
 #pragma once
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -128,6 +129,7 @@ static double run_seconds;
 static int thread_count = 3;
 static long ticks_in_all;
 static struct timespec begun;
+static double lateness[8];
 enum { TICK_US = 4000 };
 
 static void *stage(void *argument) {
@@ -148,6 +150,10 @@ static void *stage(void *argument) {
         int64_t ns = next.tv_nsec + (tick + 1) * (int64_t)TICK_US * 1000;
         next.tv_sec += ns / 1000000000;
         next.tv_nsec = ns % 1000000000;
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        double late = (double)(now.tv_sec - next.tv_sec) + (double)(now.tv_nsec - next.tv_nsec) / 1e9;
+        if (late > lateness[self]) lateness[self] = late;
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
     }
     return NULL;
@@ -185,6 +191,9 @@ int main(int argc, char **argv) {
     pthread_t threads[8];
     for (long i = 0; i < thread_count; i++) pthread_create(&threads[i], NULL, stage, (void *)i);
     for (long i = 0; i < thread_count; i++) pthread_join(threads[i], NULL);
+    double late = 0;
+    for (int i = 0; i < thread_count; i++) late = fmax(late, lateness[i]);
+    fprintf(stderr, "%.3f\n", late);
     // What is outstanding stays so, as in a server that is stopped.
     _exit(0);
 }

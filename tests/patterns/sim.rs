@@ -165,10 +165,11 @@ pub fn stage(patterns: Vec<Box<dyn Pattern>>) {
     let patterns: Vec<Mutex<Box<dyn Pattern>>> = patterns.into_iter().map(Mutex::new).collect();
     let ticks = (seconds / TICK.as_secs_f64()) as usize;
     let begun = Instant::now();
+    let late = Mutex::new(Duration::ZERO);
     const THREADS: usize = 2;
     std::thread::scope(|scope| {
         for this in 0..THREADS {
-            let patterns = &patterns;
+            let (patterns, late) = (&patterns, &late);
             scope.spawn(move || {
                 for tick in 0..ticks {
                     for (index, pattern) in patterns.iter().enumerate() {
@@ -178,11 +179,16 @@ pub fn stage(patterns: Vec<Box<dyn Pattern>>) {
                         }
                     }
                     let next = begun + TICK * (tick as u32 + 1);
-                    std::thread::sleep(next.saturating_duration_since(Instant::now()));
+                    let now = Instant::now();
+                    let mut most = late.lock().unwrap();
+                    *most = (*most).max(now.saturating_duration_since(next));
+                    drop(most);
+                    std::thread::sleep(next.saturating_duration_since(now));
                 }
             });
         }
     });
+    eprintln!("{:.3}", late.lock().unwrap().as_secs_f64());
     // What is outstanding stays so, as in a server that is stopped.
     std::process::exit({
         std::mem::forget(patterns);

@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// A run that was late by a larger share of its length is not what the patterns did.
+const LATE: f64 = 0.04;
+/// How often such a run is repeated.
+const PATIENCE: u64 = 4;
+
 /// Which patterns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
@@ -142,8 +147,21 @@ impl fmt::Display for Verdict {
 }
 
 impl Run {
-    /// Runs one of the half's programs and judges its patterns.
-    pub fn judge(&self, program: &Path) -> Vec<Judged> {
+    /// Runs one of the half's programs and judges its patterns; again if the machine was too busy to let it run in time. Returns how
+    /// often that was so, too.
+    pub fn judge(&self, program: &Path) -> (Vec<Judged>, u64) {
+        let mut repeated = 0;
+        loop {
+            let (judged, late) = self.judge_once(program);
+            if late <= LATE * self.seconds || repeated == PATIENCE {
+                return (judged, repeated);
+            }
+            repeated += 1;
+        }
+    }
+
+    /// What was made of each pattern, and by how many seconds the run was late at most.
+    fn judge_once(&self, program: &Path) -> (Vec<Judged>, f64) {
         let folder = Scratch::new();
         let mut command = Program::new(program)
             .arg(self.seconds.to_string())
@@ -199,7 +217,8 @@ impl Run {
                 since: verdict.is_growth().then_some(since),
             }
         };
-        patterns.lines().enumerate().map(judged).collect()
+        let late = outcome.errors().trim().parse().expect("how late a tick was");
+        (patterns.lines().enumerate().map(judged).collect(), late)
     }
 }
 

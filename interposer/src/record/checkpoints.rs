@@ -25,7 +25,7 @@ static LEVELS: Writer = Writer::new(RegionKind::SiteLevels, size_of::<SiteLevels
 const MAX_SITES: u64 = 16 * 1024;
 /// A site is followed from so many live blocks or bytes of one thread on.
 const LIVE_BLOCKS: i64 = 8;
-const LIVE_BYTES: i64 = 4096;
+const LIVE_BYTES: i64 = 1024;
 /// Checkpoints from one with levels to the next.
 const EVERY: usize = CAPACITY / COLUMNS;
 /// Checkpoints take at most one part in this of the time.

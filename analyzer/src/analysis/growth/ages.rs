@@ -8,6 +8,7 @@
 use super::history::{History, Sum};
 use super::{ENOUGH_BLOCKS, START_UP};
 use crate::analysis::interval::ENOUGH;
+use statrs::function::beta::checked_beta_reg;
 use statrs::function::erf::erfc;
 use statrs::function::gamma::checked_gamma_ur;
 
@@ -24,6 +25,8 @@ const FEW: f64 = 20.0;
 const BURST: f64 = 0.6;
 /// A half that keeps less than this, compared with the half before, is slowing down.
 const SLOWER: f64 = 0.4;
+/// Only if that is less likely by chance.
+const CHANCE: f64 = 0.002;
 /// What is certain to be given back some day is so at this rate at least: per e-folding of its age, so that sessions with heavy
 /// tails (Pareto's exponent) count as such.
 const HAZARD: f64 = 0.5;
@@ -60,6 +63,8 @@ pub(super) enum Shape {
         /// Those of the later half by those of the earlier.
         ratio: f64,
     },
+    /// Fewer in the later half, but that may be chance.
+    Fewer,
     /// In few bursts.
     Uneven,
 }
@@ -143,10 +148,14 @@ fn shape(cohorts: &[Sum; COHORTS], count: f64) -> Shape {
     let expected = all * (1.0 - (1.0 - 1.0 / all).powf(count));
     let largest = cohorts.iter().map(|cohort| cohort.count).fold(0.0, f64::max);
     let half = |half: &[Sum]| half.iter().map(|cohort| cohort.count).sum::<f64>();
-    let (older, newer) = cohorts.split_at(COHORTS / 2);
-    let (older, newer) = (half(older), half(newer));
+    let witnesses = |half: &[Sum]| half.iter().map(|cohort| cohort.count.min(WITNESSES)).sum::<f64>();
+    let (early, late) = cohorts.split_at(COHORTS / 2);
+    let (older, newer) = (half(early), half(late));
     if newer < SLOWER * older {
-        Shape::Slowing { ratio: newer / older }
+        // The binomial distribution: that as few fall into one half of two that are alike.
+        let (seen, all) = (witnesses(late).floor(), (witnesses(early) + witnesses(late)).round());
+        let chance = checked_beta_reg(all - seen, seen + 1.0, 0.5).unwrap_or(0.0);
+        if chance < CHANCE { Shape::Slowing { ratio: newer / older } } else { Shape::Fewer }
     } else if occupied < expected / 2.0 || largest > BURST * count {
         Shape::Uneven
     } else {

@@ -135,7 +135,7 @@ const START_UP: f64 = 4.0;
 /// Blocks after start-up that a verdict takes at the least; where sampled, samples in all.
 const ENOUGH_BLOCKS: u64 = 5;
 /// Outstanding bytes from which on a stack is looked at that has fewer blocks.
-const ENOUGH_BYTES: u64 = 4096;
+const ENOUGH_BYTES: u64 = 1024;
 /// The share of wrong ones that are accepted among stacks called leaks by chance alone.
 const FALSE_DISCOVERIES: f64 = 0.05;
 
@@ -225,6 +225,10 @@ impl Look {
         let course = self.trend.as_ref().map(|trend| (trend, trend.course));
         match (course, self.survivors.as_ref().map(|survivors| survivors.shape)) {
             (Some((trend, Course::Rising)), _) => (Verdict::Growing, trend.rise(history)),
+            // Too few to be sure that there will be no more.
+            (Some((trend, Course::Slowing { .. })), Some(Shape::Fewer)) => {
+                (Verdict::Growing, trend.rise(history))
+            }
             (_, Some(Shape::Slowing { ratio })) => (Verdict::Warming, Evidence::Slower { ratio }),
             (Some((_, Course::Slowing { ratio })), _) => (Verdict::Warming, Evidence::Slower { ratio }),
             (Some((trend, Course::Level)), _) => (Verdict::Stable, trend.level()),
