@@ -93,8 +93,10 @@ pub struct Header {
     pub check_ticks: AtomicU64,
     /// How long the check took, ns: of a process that waits for it, the pause.
     pub check_ns: AtomicU64,
+    /// Bytes that the process's cgroup may use, as far as it was known at the start; 0 if there is no limit.
+    pub memory_limit: AtomicU64,
 }
-records!(Header = 856 bytes, Lost = 128 bytes);
+records!(Header = 864 bytes, Lost = 128 bytes);
 const _: () = assert!(size_of::<Header>() as u64 <= crate::region::PAGE);
 
 /// Counters of what a trace does not hold. Each is 0 in a complete trace.

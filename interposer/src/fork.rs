@@ -7,7 +7,7 @@
 use crate::lock::Lock;
 use crate::log::{self, Level};
 use crate::options;
-use crate::record::{live, lose, mappings, modules, ring, sites, stacks, strings};
+use crate::record::{checkpoints, live, lose, mappings, modules, ring, sites, stacks, strings};
 use crate::{arena, aside, check, clock, file, output, runtime, signals, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited};
@@ -194,6 +194,7 @@ fn copy() -> bool {
     );
     let ring_limit = parent.ring_limit.load(Relaxed);
     header.ring_limit.store(ring_limit, Relaxed);
+    header.memory_limit.store(parent.memory_limit.load(Relaxed), Relaxed);
     header.allocator.store(parent.allocator.load(Relaxed), Relaxed);
     header.attach.store(parent.attach.load(Relaxed) | Attach::FORKED, Relaxed);
     for (rate, parents) in header.rates.iter().zip(&parent.rates) {
@@ -217,6 +218,7 @@ fn copy() -> bool {
     sites::ESTIMATES.open(0);
     ring::open(ring_limit);
     check::open();
+    checkpoints::open();
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
     modules::reset();
@@ -277,6 +279,7 @@ fn inherit(forked: u64) -> u64 {
         site.live_bytes.store(0, Relaxed);
         site.peak_bytes.store(0, Relaxed);
         site.inherited_blocks.store(0, Relaxed);
+        site.levels.store(0, Relaxed);
     }
     let (mut blocks, mut bytes) = (0, 0);
     live::adopt(|payload| {

@@ -141,6 +141,7 @@ fn set_up() -> bool {
         | if ring.reduced { Fallback::RING } else { 0 };
     header.fallbacks.store(fallbacks, Relaxed);
     header.ring_limit.store(ring.bytes, Relaxed);
+    header.memory_limit.store(ring.memory.unwrap_or(0), Relaxed);
     open_regions(ring.bytes);
     output::describe(header, executable);
     header.allocator.store(allocator(), Relaxed);

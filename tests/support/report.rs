@@ -150,9 +150,22 @@ pub struct Stack {
     pub origin: String,
     pub inherited: bool,
     pub interval: Option<Interval>,
+    pub growth: Option<Growth>,
     /// Ids of threads that allocated here.
     pub threads: Vec<u32>,
     pub frames: Vec<Frame>,
+}
+
+/// What a stack does over time.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Growth {
+    pub verdict: String,
+    pub bytes_per_hour: Option<u64>,
+    pub low: Option<u64>,
+    pub high: Option<u64>,
+    pub survival: Option<f64>,
+    pub evidence: String,
 }
 
 /// Where estimated numbers lie, with 95 % confidence.

@@ -6,9 +6,10 @@
 //! sampled blocks. `stacks` are those with outstanding blocks unless all are asked for; each `offset` is the recorded
 //! address in the module's own address space (a return address: the byte before it belongs to the call).
 
+use super::growth::{evidence, line};
 use super::text::Layout;
 use super::{Report, json_text};
-use crate::analysis::{Frame, Interval, StackEntry, Usage};
+use crate::analysis::{Frame, Growth, Interval, StackEntry, Usage, Verdict};
 use crate::trace::{
     Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
 };
@@ -35,7 +36,7 @@ struct Document<'a> {
     trace: TraceObject<'a>,
     totals: TotalsObject,
     stacks: Vec<StackObject<'a>>,
-    findings: [(); 0],
+    findings: Vec<FindingObject>,
 }
 
 #[derive(Serialize)]
@@ -86,6 +87,18 @@ struct TotalsObject {
     mapped: Usage,
     kinds: Kinds,
     interval: Option<Interval>,
+    growth: TotalGrowthObject,
+}
+
+/// What grows, and in how many seconds the memory limit is reached.
+#[derive(Serialize)]
+struct TotalGrowthObject {
+    leaks: usize,
+    leak_bytes_per_hour: u64,
+    growing: usize,
+    growing_bytes_per_hour: u64,
+    memory_limit_bytes: Option<u64>,
+    limit_reached_in_s: Option<f64>,
 }
 
 /// Blocks by kind. Without a leak check all are unknown.
@@ -132,11 +145,29 @@ struct StackObject<'a> {
     newest_s: Option<f64>,
     lifetime_p50_s: Option<f64>,
     lifetime_p99_s: Option<f64>,
-    growth: Option<()>,
+    growth: Option<GrowthObject>,
     interval: Option<Interval>,
     suppressed_by: Option<()>,
     complete: bool,
     frames: Vec<FrameObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct GrowthObject {
+    verdict: &'static str,
+    bytes_per_hour: Option<u64>,
+    low: Option<u64>,
+    high: Option<u64>,
+    survival: Option<f64>,
+    evidence: String,
+}
+
+#[derive(Serialize)]
+struct FindingObject {
+    rule: &'static str,
+    severity: &'static str,
+    fingerprint: String,
+    message: String,
 }
 
 #[derive(Serialize)]
@@ -159,7 +190,7 @@ impl<'a> Document<'a> {
             trace: TraceObject::new(report),
             totals: TotalsObject::new(report),
             stacks: stacks.map(|entry| StackObject::new(entry, &report.trace, layout)).collect(),
-            findings: [],
+            findings: report.selected.stacks.iter().filter_map(FindingObject::new).collect(),
         }
     }
 }
@@ -232,6 +263,14 @@ impl TotalsObject {
             mapped: totals.mapped,
             kinds: Kinds::new(&totals.heap, &totals.kinds),
             interval: totals.interval(&report.trace.settings),
+            growth: TotalGrowthObject {
+                leaks: report.growth.leaks,
+                leak_bytes_per_hour: report.growth.leak_rate as u64,
+                growing: report.growth.growing,
+                growing_bytes_per_hour: report.growth.growing_rate as u64,
+                memory_limit_bytes: report.memory_limit,
+                limit_reached_in_s: report.time_to_limit().map(|(_, seconds)| seconds.round()),
+            },
         }
     }
 }
@@ -259,12 +298,39 @@ impl<'a> StackObject<'a> {
             newest_s: live.births.and_then(|(_, newest)| birth(newest)),
             lifetime_p50_s: entry.lifetimes.map(|(p50, _)| rounded(p50)),
             lifetime_p99_s: entry.lifetimes.map(|(_, p99)| rounded(p99)),
-            growth: None,
+            growth: group.growth.as_ref().map(GrowthObject::new),
             interval: usage.interval(&trace.settings),
             suppressed_by: None,
             complete: entry.end == StackEnd::Complete,
             frames: entry.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),
         }
+    }
+}
+
+impl GrowthObject {
+    fn new(growth: &Growth) -> GrowthObject {
+        let bytes = |bytes: f64| bytes.round() as u64;
+        GrowthObject {
+            verdict: growth.verdict.name(),
+            bytes_per_hour: growth.rate.map(|rate| bytes(rate.bytes_per_hour)),
+            low: growth.rate.map(|rate| bytes(rate.low)),
+            high: growth.rate.map(|rate| bytes(rate.high)),
+            survival: growth.survival.map(rounded),
+            evidence: evidence(growth),
+        }
+    }
+}
+
+impl FindingObject {
+    /// What a gate may name of a stack.
+    fn new(entry: &StackEntry) -> Option<FindingObject> {
+        let growth = entry.group.growth.as_ref().filter(|growth| growth.verdict.is_growth())?;
+        Some(FindingObject {
+            rule: growth.verdict.name(),
+            severity: if growth.verdict == Verdict::Leak { "error" } else { "warning" },
+            fingerprint: entry.fingerprint.to_string(),
+            message: line(growth)?,
+        })
     }
 }
 

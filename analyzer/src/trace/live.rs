@@ -1,5 +1,6 @@
 //! Outstanding blocks: reads every entry of the live table and adds them up by site.
 
+use super::births::Births;
 use super::estimate::{Estimate, Rate, Rates};
 use super::kinds::{Findings, KindCounts};
 use super::table::Table;
@@ -27,6 +28,8 @@ pub struct LiveSummary {
     pub sizes: Option<(u64, u64)>,
     /// Births of the oldest and the newest that were recorded, in birth units; `None` if there are no blocks.
     pub births: Option<(u64, u64)>,
+    /// All births.
+    pub ages: Births,
     /// Indexes of the threads that allocated what was recorded, at most [`MAX_THREADS`].
     pub threads: Vec<u16>,
     /// How many of which kind.
@@ -41,7 +44,11 @@ pub(super) struct LiveBlock {
 
 impl LiveSummary {
     fn add(&mut self, block: &Payload, rate: Rate) {
-        rate.add_block(block.size, &mut self.blocks, &mut self.bytes);
+        let (mut blocks, mut bytes) = (Estimate::default(), Estimate::default());
+        rate.add_block(block.size, &mut blocks, &mut bytes);
+        self.blocks.add(&blocks);
+        self.bytes.add(&bytes);
+        self.ages.add(block.birth, &blocks, &bytes);
         self.sizes = widest(self.sizes, Some((block.size, block.size)));
         self.births = widest(self.births, Some((block.birth, block.birth)));
         self.add_thread(block.thread);
@@ -53,6 +60,7 @@ impl LiveSummary {
         self.bytes.add(&other.bytes);
         self.sizes = widest(self.sizes, other.sizes);
         self.births = widest(self.births, other.births);
+        self.ages.merge(&other.ages);
         other.threads.iter().for_each(|thread| self.add_thread(*thread));
         self.kinds.merge(&other.kinds);
     }

@@ -43,6 +43,8 @@ pub struct Settings {
     pub fallbacks: u32,
     /// Whether a fork child's inherited blocks may be incomplete.
     pub inherited_incomplete: bool,
+    /// Bytes that the process's cgroup may use; `None` if that is unlimited, or not known.
+    pub memory_limit: Option<u64>,
     /// Whether the trace holds a reachability check.
     pub checked: Checked,
 }
@@ -207,6 +209,7 @@ impl Settings {
             allocator: header.allocator.load(Relaxed),
             fallbacks: header.fallbacks.load(Relaxed),
             inherited_incomplete: header.inherited.load(Relaxed) == Inherited::INCOMPLETE,
+            memory_limit: Some(header.memory_limit.load(Relaxed)).filter(|limit| *limit > 0),
             checked: Checked::read(header),
         }
     }

@@ -167,6 +167,17 @@ pub fn renamed(who: usize, new: &[u8]) {
     }
 }
 
+/// Live heap bytes: what the header has, and what threads have not added to it yet.
+pub fn live_heap_bytes() -> i64 {
+    let shared = file::header_if_any().map_or(0, |header| header.live_bytes.load(Acquire));
+    let pending = (0..SLOTS.count()).map(|index| {
+        // SAFETY: handed out.
+        let slot: &Slot = unsafe { &*SLOTS.at(index).cast() };
+        slot.heap_bytes.load(Relaxed).wrapping_sub(slot.flushed_bytes.load(Relaxed))
+    });
+    pending.fold(shared, i64::wrapping_add)
+}
+
 /// Blocks and mappings that the process holds, if no other thread is inside libleak: in a forked child as it begins, say.
 pub fn blocks() -> u64 {
     let held = |sum: u64, state: &State| sum.wrapping_add(state.blocks.load(Relaxed));

@@ -1,9 +1,9 @@
 //! The stacks behind the answer, each with its counts and its frames.
 
-use super::{Text, WIDTH};
+use super::{Text, WIDTH, wrap};
 use crate::analysis::{Frame, StackEntry};
 use crate::report::estimates::Wording;
-use crate::report::{count, counted, duration, escape, names, size};
+use crate::report::{count, counted, duration, escape, growth, names, size};
 use crate::trace::{KindCounts, StackEnd, Trace};
 use libleak_format::Origin;
 use libleak_format::kinds::Kind;
@@ -75,6 +75,10 @@ fn write(
     writeln!(out, "{}", headline(text, entry, amount, rank, columns))?;
     if let Some(line) = lost_with(&entry.group.live.kinds) {
         writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
+    }
+    let growth = entry.group.growth.as_ref().and_then(growth::line).unwrap_or_default();
+    for line in wrap(&growth, WIDTH - INDENT + 2).iter().filter(|line| !line.is_empty()) {
+        writeln!(out, "{:width$}{}", "", text.style.bold(line), width = INDENT - 2)?;
     }
     let shown = entry.frames.len() - entry.startup;
     // Whoever has nothing but start-up frames sees those.
