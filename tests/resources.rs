@@ -367,6 +367,13 @@ fn a_program_that_confines_itself_to_its_bare_needs_lives_and_what_is_missing_is
 }
 
 #[test]
+fn a_program_that_confines_itself_dies_of_the_signal_that_ends_it() {
+    let program = Program::new(Fixture::c("confine.c").executable()).arg("ending");
+    let traced = assert_behaves_the_same(&program);
+    assert_eq!((traced.outcome.code(), traced.outcome.text()), (128 + 15, "done\n".to_owned()));
+}
+
+#[test]
 fn a_program_in_strict_mode_lives_and_what_is_missing_is_counted() {
     let report = confined("strict");
     assert_whole_or_says_so(&report, 1, "strict");

@@ -151,6 +151,21 @@ fn shells_set_traps_and_kill_as_without_libleak() {
 }
 
 #[test]
+fn an_interpreter_that_looks_for_the_default_finds_it() {
+    if missing(&["python3"]) {
+        return;
+    }
+    // Python raises KeyboardInterrupt only if it was started with the default, and dies of the signal if nobody catches that.
+    let script = "import os, signal\nprint([signal.getsignal(n) for n in (1, 2, 15)], flush=True)\n\
+                  os.kill(os.getpid(), signal.SIGINT)";
+    let traced = assert_behaves_the_same(&Program::new("/usr/bin/python3").args(["-c", script]));
+    assert_eq!(traced.outcome.status.signal(), Some(libc::SIGINT), "{}", traced.outcome.text());
+    assert!(traced.outcome.errors().contains("KeyboardInterrupt"), "{}", traced.outcome.errors());
+    let trace = traced.report().trace;
+    assert_eq!((trace.end, trace.signal), (End::Signal, Some(libc::SIGINT)));
+}
+
+#[test]
 fn run_ends_with_the_status_of_the_signal() {
     for signal in SERVERS_END {
         let folder = Scratch::new();

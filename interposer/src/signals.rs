@@ -58,8 +58,14 @@ pub fn set_up() {
 
 /// In a forked child: one that is the first process of a container has the default where its parent had.
 pub fn forked() {
-    if GUARDING.load(Relaxed) && sys::pid() == 1 {
-        GUARDING.store(false, Relaxed);
+    if sys::pid() == 1 {
+        give_back();
+    }
+}
+
+/// The default is the default again, for good: what the handler does would not do, or be forbidden.
+pub fn give_back() {
+    if GUARDING.swap(false, Relaxed) {
         for signal in GUARDED {
             if sys::action(signal).is_some_and(|action| is_ours(action.handler)) {
                 sys::set_action(signal, &Action::default());

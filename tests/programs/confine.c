@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@ static const int narrow[] = {SYS_brk, SYS_mmap, SYS_munmap, SYS_write, SYS_exit_
 // What the allow lists of servers have besides.
 static const int usual[] = {SYS_brk,    SYS_mmap,  SYS_munmap, SYS_write,  SYS_exit_group,     SYS_mprotect,
                             SYS_madvise, SYS_futex, SYS_getpid, SYS_gettid, SYS_rt_sigprocmask, SYS_clock_gettime};
+
+// What it takes to die of a signal.
+static const int ending[] = {SYS_brk, SYS_mmap, SYS_munmap, SYS_write, SYS_tgkill, SYS_getpid, SYS_gettid, SYS_rt_sigprocmask};
 
 static void install(const int *allowed, unsigned count, int by_syscall) {
     struct sock_filter code[64];
@@ -61,6 +65,8 @@ int main(int count, char **args) {
         install(narrow, sizeof narrow / sizeof *narrow, 0);
     else if (!strcmp(way, "usual"))
         install(usual, sizeof usual / sizeof *usual, 1);
+    else if (!strcmp(way, "ending"))
+        install(ending, sizeof ending / sizeof *ending, 0);
     else if (!strcmp(way, "strict")) {
         // Memory ahead: the allocator may not ask for more either.
         mallopt(M_TOP_PAD, 64 << 20);
@@ -75,6 +81,8 @@ int main(int count, char **args) {
     grow();
     if (write(1, "done\n", 5) != 5)
         return 92;
+    if (!strcmp(way, "ending"))
+        raise(SIGTERM);
     if (!strcmp(way, "strict"))
         syscall(SYS_exit, 2);
     _exit(2);

@@ -8,7 +8,8 @@
 /// says and the thread's count of bytes to its next sample goes on beyond them. With `unless_unsampled($next)` it does so if the
 /// block in the first argument cannot be a sampled one. Where every allocation is recorded neither is ever the case.
 ///
-/// The place of the thread-local variable is 0 until the loader has relocated libleak: until then calls are passed on.
+/// The place of the thread-local variable and the filter's address are 0 until the loader has relocated libleak: until then
+/// calls are passed on.
 macro_rules! with_caller {
     ($(#[$documentation:meta])* $name:ident => $inner:ident, 1 $(, $before:ident($next:ident))?) => {
         $crate::entry::caller::with_caller!(@ $(#[$documentation])* $name $inner
@@ -71,16 +72,15 @@ macro_rules! with_caller {
         $pc:literal $sp:literal $fp:literal $arm_pc:literal $arm_sp:literal $arm_fp:literal unless_unsampled $next:ident) => {
         $crate::entry::caller::with_caller!(@define $(#[$documentation])* $name,
             // As `Filter::may_hold`, whose layout is documented there.
-            ["mov rax, qword ptr [rip + libleak_thread@GOTTPOFF]",
-             "test rax, rax",
-             "jz 9f",
-             "mov rax, rdi",
+            ["mov rax, rdi",
              "mov r10, rdi",
              "shr rax, 4",
              "shr r10, 22",
              "xor rax, r10",
              "and rax, qword ptr [rip + {filter} + 8]",
              "mov r10, qword ptr [rip + {filter}]",
+             "test r10, r10",
+             "jz 9f",
              "cmp byte ptr [r10 + rax], 0",
              "jne 2f",
              "mov r11, qword ptr [rip + {next}]",

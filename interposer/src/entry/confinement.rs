@@ -3,7 +3,7 @@
 use crate::confined::{self, Confinement};
 use crate::entry::malloc::real;
 use crate::next::Next;
-use crate::{end, fork, runtime};
+use crate::{end, fork, runtime, signals};
 use core::ffi::{c_int, c_long};
 
 static PRCTL: Next = Next::new(c"prctl");
@@ -17,6 +17,10 @@ fn confined<R: PartialOrd + From<i8>>(
 ) -> R {
     // A child of vfork uses its parent's memory, and confines only itself.
     let is_meant = runtime::is_recording() && (end::is_ours() || fork::is_child());
+    if is_meant {
+        // The kernel would end the program for what our handler does, or it would not end by its signal.
+        signals::give_back();
+    }
     let confinement = if is_meant { confine() } else { None };
     let result = call();
     if let Some(confinement) = confinement.filter(|_| result < R::from(0)) {
