@@ -3,7 +3,8 @@
 
 use libleak_tests::oracles::memcheck;
 use libleak_tests::{
-    Amount, Fixture, Kinds, Program, Report, Scratch, Stack, assert_behaves_the_same, inputs, missing,
+    Amount, Fixture, Kinds, Program, Report, Scratch, Stack, artefacts, assert_behaves_the_same, inputs,
+    missing,
 };
 use std::collections::BTreeMap;
 
@@ -192,6 +193,33 @@ fn without_a_check_every_block_is_of_unknown_kind_and_the_report_says_why() {
         assert!(reason.contains(why), "{name}={value}: {reason}");
         let unknown = report.totals.kinds.unknown;
         assert_eq!((unknown.blocks, unknown.bytes), (report.totals.live_blocks, report.totals.live_bytes));
+    }
+}
+
+#[test]
+fn a_process_that_cannot_be_copied_ends_as_ever_and_the_report_says_why() {
+    let program = Program::new(Fixture::c("kinds_ends.c").executable()).arg("alone");
+    let traced = assert_behaves_the_same(&program);
+    assert_eq!(traced.outcome.code(), 2, "its own status");
+    let report = traced.report();
+    assert!(!report.trace.checked);
+    assert_eq!(report.trace.unchecked_because.as_deref(), Some("the process could not be copied"));
+    assert_eq!(report.totals.kinds.unknown.blocks, report.totals.live_blocks);
+}
+
+#[test]
+fn the_text_says_what_is_lost_and_what_is_lost_with_it() {
+    let traced = Program::new(Fixture::c("kinds.c").executable()).traced();
+    let analyzer = Program::new(artefacts::analyzer()).arg("report").arg(traced.file());
+    let text = analyzer.args(["--kind", "definite", "--top", "99"]).run().succeeded().text();
+    for part in [
+        "leak check done",
+        "definite 380 B   indirect 265 B   possible 329 B   reachable 331 B",
+        "1 block, definite, calloc",
+        "with it, 2 blocks, 35 B",
+        "with it, 1 block of 22 B, in a cycle",
+    ] {
+        assert!(text.contains(part), "'{part}' is not in:\n{text}");
     }
 }
 

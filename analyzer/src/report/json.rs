@@ -5,6 +5,10 @@
 //! `null` where they are exact. `smallest_bytes`, `largest_bytes`, `threads`, times and lifetimes are those of the
 //! sampled blocks. `stacks` are those with outstanding blocks unless all are asked for; each `offset` is the recorded
 //! address in the module's own address space (a return address: the byte before it belongs to the call).
+//!
+//! Where there is no leak check, `unchecked_because` says why, and all blocks are of unknown kind; else `check_s` is how long the process
+//! waited for it. `lost_with` counts the indirect blocks, of any stack, that are lost with a stack's definite ones, `cycles` those of
+//! its definite ones that such a block points back to.
 
 use super::growth::{evidence, line};
 use super::text::Layout;
