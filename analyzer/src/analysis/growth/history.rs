@@ -212,7 +212,7 @@ impl History {
         let age = survivors.age;
         let since = self.survivors().find(|(birth, _)| *birth >= survivors.from);
         Evidence::Survivors {
-            survivors: self.survivors_between(self.start, self.end - age).count as u64,
+            survivors: survivors.count as u64,
             since: since.map_or(survivors.from, |(birth, _)| birth),
             age,
             freed: self.frees > 0,
