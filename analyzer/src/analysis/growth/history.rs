@@ -1,7 +1,7 @@
 //! What is known of a stack over time: births of what is outstanding, lifetimes of what was freed, levels at checkpoints.
 
 use super::ages::Survivors;
-use super::{Evidence, SHORTEST, START_UP};
+use super::{BUILDING, Evidence, SHORTEST, START_UP};
 use crate::analysis::interval::ENOUGH;
 use crate::analysis::outstanding::Group;
 use crate::trace::{Born, Histogram, Level, Trace};
@@ -142,6 +142,11 @@ impl History {
 
     pub(super) fn is_long_enough(&self) -> bool {
         self.length() >= SHORTEST
+    }
+
+    /// Whether it may be that all is kept until the program, a short one, is done: nothing was ever freed.
+    pub(super) fn may_be_building(&self) -> bool {
+        self.frees == 0 && self.length() < BUILDING
     }
 
     /// Whether what is outstanding rests on few samples; blocks that are sampled for certain, being large, are enough.
