@@ -15,7 +15,7 @@ pub fn write(half: Half, seeds: u64, seconds: f64, sample: u64, exact: &Scores, 
          Runs that a busy machine delayed by more than 4 % are repeated. *Sampled* is one sample in {sample} bytes. A pattern has the worst verdict of its stacks. In parentheses are Wilson's 95 % \
          intervals; the runs of one pattern are alike, so they say what chance does, not what other patterns would.\n\n\
          Thresholds were chosen with other patterns (`tuning_*`, other code and other parameters: `scripts/accuracy --tuning`). \
-         These were run once, with other seeds, before the last changes (from which size on sites are followed, and what few survivors that \
+         These were run, with other seeds, before the last changes (from which size on sites are followed, and what few survivors that \
          become fewer are called), and two of them were repaired then: one allocated nothing, values of the other lived longer than the run. What the method is, and where it errs: [growth.md](growth.md).\n\n",
         half.name()
     );

@@ -31,7 +31,7 @@ fn options(args: &[String]) -> Result<Options, String> {
         Options { half: Half::Reporting, seeds: 40, seconds: 10.0, write: true, verbose: false };
     for arg in args {
         match arg.as_str() {
-            "--short" => (options.seeds, options.seconds, options.write) = (4, 8.0, false),
+            "--short" => (options.seeds, options.seconds, options.write) = (4, 10.0, false),
             "--long" => (options.seeds, options.seconds) = (100, 30.0),
             "--tuning" => (options.half, options.write) = (Half::Tuning, false),
             "--no-write" => options.write = false,

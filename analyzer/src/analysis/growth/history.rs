@@ -1,7 +1,7 @@
 //! What is known of a stack over time: births of what is outstanding, lifetimes of what was freed, levels at checkpoints.
 
 use super::ages::Survivors;
-use super::{Evidence, SHORTEST, START_UP};
+use super::{BUILDING, Evidence, SHORTEST, START_UP};
 use crate::analysis::interval::ENOUGH;
 use crate::analysis::outstanding::Group;
 use crate::trace::{Born, Histogram, Level, Trace};
@@ -144,6 +144,11 @@ impl History {
         self.length() >= SHORTEST
     }
 
+    /// Whether it may be that all is kept until the program, a short one, is done: nothing was ever freed.
+    pub(super) fn may_be_building(&self) -> bool {
+        self.frees == 0 && self.length() < BUILDING
+    }
+
     /// Whether what is outstanding rests on few samples; blocks that are sampled for certain, being large, are enough.
     pub(super) fn lacks_samples(&self) -> bool {
         self.mean.is_some() && self.live < ENOUGH && self.live_error > UNSURE * self.live_bytes
@@ -212,7 +217,7 @@ impl History {
         let age = survivors.age;
         let since = self.survivors().find(|(birth, _)| *birth >= survivors.from);
         Evidence::Survivors {
-            survivors: self.survivors_between(self.start, self.end - age).count as u64,
+            survivors: survivors.count as u64,
             since: since.map_or(survivors.from, |(birth, _)| birth),
             age,
             freed: self.frees > 0,

@@ -128,8 +128,10 @@ pub enum Evidence {
     Unclear,
 }
 
-/// Shorter runs say nothing.
+/// Shorter runs say nothing, seconds.
 const SHORTEST: f64 = 1.0;
+/// In shorter runs a program may be building something up until it ends, as compilers do, seconds.
+const BUILDING: f64 = 10.0;
 /// Start-up is the first part of a run: one divided by this.
 const START_UP: f64 = 4.0;
 /// Blocks after start-up that a verdict takes at the least; where sampled, samples in all.
@@ -200,7 +202,9 @@ impl Look {
         let history = &self.history;
         let (verdict, evidence) = self.weigh(cutoff);
         let rate = match verdict {
-            Verdict::Leak => self.survivors.as_ref().map(|survivors| rate::of_survivors(survivors, history)),
+            Verdict::Leak | Verdict::Growing if matches!(evidence, Evidence::Survivors { .. }) => {
+                self.survivors.as_ref().map(|survivors| rate::of_survivors(survivors, history))
+            }
             Verdict::Growing => self.trend.as_ref().map(|trend| rate::of_levels(trend, history)),
             _ => None,
         };
@@ -220,7 +224,8 @@ impl Look {
             && survivors.shape == Shape::Steady
             && survivors.chance <= cutoff
         {
-            return (Verdict::Leak, history.survivors_evidence(survivors));
+            let verdict = if history.may_be_building() { Verdict::Growing } else { Verdict::Leak };
+            return (verdict, history.survivors_evidence(survivors));
         }
         let course = self.trend.as_ref().map(|trend| (trend, trend.course));
         match (course, self.survivors.as_ref().map(|survivors| survivors.shape)) {

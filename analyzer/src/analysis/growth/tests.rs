@@ -92,6 +92,19 @@ fn what_is_never_freed_is_a_leak_and_its_rate_is_known() {
 }
 
 #[test]
+fn a_short_program_that_frees_nothing_may_be_building_something() {
+    let blocks = |frees| {
+        let born = |birth| (birth, birth, Born { recorded: 1, blocks: 1.0, bytes: SIZE, variance: 0.0 });
+        let survivors = births(200).map(|birth| born(birth * 0.008)).collect();
+        History { end: 8.0, frees, survivors, ..history(births(200).map(|birth| (birth, None))) }
+    };
+    let building = judged(blocks(0));
+    assert_eq!(building.verdict, Verdict::Growing, "{building:?}");
+    assert!(building.rate.is_some(), "{building:?}");
+    assert_eq!(judged(blocks(1)).verdict, Verdict::Leak);
+}
+
+#[test]
 fn a_leak_of_one_in_hundreds_is_found_among_what_is_freed() {
     let leaked = births(60).map(|birth| (birth, None));
     let growth = judged(history(served(20_000, 10.0).chain(leaked)));
