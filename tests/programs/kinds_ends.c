@@ -1,5 +1,6 @@
 // A block that only a variable of main holds, and a way to end: main's variables are in use until it returns.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "keep.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -19,7 +20,22 @@ FUNCTION void definite_alone(void) {
     __asm__ volatile("" : "+r"(block) : : "memory");
 }
 
+FUNCTION void *definite_of_a_deep_frame(void) {
+    void *block = calloc(1, 79);
+    __asm__ volatile("# deep" : "+r"(block) : : "memory");
+    return block;
+}
+
+// Deeper than anything that comes after it.
+FUNCTION void deep(void) {
+    void *volatile frame[4096];
+    frame[0] = definite_of_a_deep_frame();
+    for (int i = 1; i < 4096; i++)
+        frame[i] = frame[0];
+}
+
 static void *exits(void *argument) {
+    until_asleep(getpid());
     exit(5);
     return argument;
 }
@@ -28,6 +44,7 @@ int main(int count, char **args) {
     const char *way = count > 1 ? args[1] : "return";
     puts("working");
     definite_alone();
+    deep();
     void *block = of_main();
     // In a register that calls keep, and on the stack.
     void *volatile held = block;

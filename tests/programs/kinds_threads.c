@@ -1,5 +1,6 @@
 // What threads hold. The name of the function that allocates a block begins with its kind at the end of the program.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "keep.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -24,11 +25,13 @@ BLOCK(reachable_through_an_argument, 108)
 BLOCK(definite_of_a_thread_that_ended, 111)
 BLOCK(definite_of_a_joined_thread, 112)
 BLOCK(definite_of_a_frame_that_returned, 113)
+BLOCK(definite_of_the_last_thread_that_ended, 114)
 
 static _Thread_local void *volatile storage;
 static pthread_key_t keys[60];
 static pthread_barrier_t ready;
 static volatile int stop;
+static volatile int waiting[2];
 
 FUNCTION void returned(void) {
     void *volatile frame[64];
@@ -38,6 +41,7 @@ FUNCTION void returned(void) {
 }
 
 static void *waits(void *argument) {
+    waiting[0] = gettid();
     returned();
     void *volatile local = reachable_by_a_stack();
     storage = reachable_by_storage_of_a_live_thread();
@@ -64,6 +68,11 @@ static void *ends(void *argument) {
     return argument;
 }
 
+static void *ends_last(void *argument) {
+    storage = definite_of_the_last_thread_that_ended();
+    return argument;
+}
+
 static void *is_joined(void *argument) {
     void *volatile local = definite_of_a_joined_thread();
     (void)local;
@@ -71,6 +80,7 @@ static void *is_joined(void *argument) {
 }
 
 static void *reads(void *argument) {
+    waiting[1] = gettid();
     pthread_barrier_wait(&ready);
     // The kernel has the pointer; libc's stack frame need not.
     (void)!read(*(int *)argument, (void *)reachable_through_an_argument(), 8);
@@ -99,6 +109,12 @@ int main(int count, char **args) {
         pthread_create(&thread, NULL, runs, NULL);
     }
     pthread_barrier_wait(&ready);
-    usleep(50000); // Until they wait.
+    // No thread comes after it that would take its stack.
+    pthread_create(&thread, NULL, ends_last, NULL);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 2; i++) {
+        if (waiting[i])
+            until_asleep(waiting[i]);
+    }
     return 0;
 }

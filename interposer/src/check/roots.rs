@@ -47,7 +47,6 @@ struct Finder<'a, 'b> {
     registers: &'a Registers,
     /// libleak's own memory, by address.
     own: &'a [Range],
-    tid: u32,
     tid_offset: Option<usize>,
     /// Whether every block of the program's is known.
     all_known: bool,
@@ -62,15 +61,13 @@ pub fn visit(
     pool: &mut Pool,
 ) {
     let Some(own) = own_memory(pool) else { return };
-    let tid = sys::tid();
     let mut finder = Finder {
         marker,
         regions,
         threads,
         registers,
         own,
-        tid,
-        tid_offset: tid_offset(tid),
+        tid_offset: tid_offset(threads.tid),
         all_known: all_known(),
     };
     // First those that are not to be looked into.
@@ -161,7 +158,7 @@ impl Finder<'_, '_> {
 
     /// Whether a thread may still run.
     fn is_live(&self, tid: u32) -> bool {
-        tid == self.tid || !self.threads.complete || self.threads.find(tid).is_some()
+        tid == self.threads.tid || !self.threads.complete || self.threads.find(tid).is_some()
     }
 
     /// The word at an address, if it can be read.
@@ -222,7 +219,7 @@ impl Finder<'_, '_> {
             return;
         }
         if region.is_main_stack() {
-            let sp = self.stack_pointer(sys::pid());
+            let sp = self.stack_pointer(self.threads.pid);
             return self.marker.roots(self.from(sp, start, end), end);
         }
         // What the program mapped, and what is between.
@@ -306,7 +303,7 @@ impl Finder<'_, '_> {
 
     /// The lowest address of a thread's stack that is in use; 0 if that is not known.
     fn stack_pointer(&self, tid: u32) -> usize {
-        if tid == self.tid {
+        if tid == self.threads.tid {
             return self.registers.sp;
         }
         self.threads.find(tid).map_or(0, |thread| thread.sp.saturating_sub(RED_ZONE))

@@ -24,7 +24,7 @@ const TURNS: u32 = 2000;
 pub fn check(header: &Header, registers: &Registers) -> u32 {
     let mut pool = ManuallyDrop::new(Pool::new());
     let alone = single::is_single_threaded();
-    let threads = if alone { Threads::NONE } else { Threads::list(&mut pool) };
+    let threads = if alone { Threads::none() } else { Threads::list(&mut pool) };
     if !alone {
         // By now every processor has seen that the hooks are held.
         (0..TURNS).take_while(|_| thread::roster::is_busy()).for_each(|_| sys::yield_now());

@@ -16,24 +16,32 @@ pub struct Thread {
 // SAFETY: numbers.
 unsafe impl Plain for Thread {}
 
-/// All other threads.
+/// The threads of the process. Its copy has an id of its own.
 pub struct Threads {
-    /// Those that are known.
+    /// Process id.
+    pub pid: u32,
+    /// The thread that checks.
+    pub tid: u32,
+    /// The others, as far as they are known.
     pub list: &'static [Thread],
-    /// Whether there are no others.
+    /// Whether there are no more.
     pub complete: bool,
 }
 
 impl Threads {
     /// There are no others.
-    pub const NONE: Threads = Threads { list: &[], complete: true };
+    pub fn none() -> Threads {
+        Threads { pid: sys::pid(), tid: sys::tid(), list: &[], complete: true }
+    }
 
     /// Asks `/proc`.
     pub fn list(pool: &mut Pool) -> Threads {
-        Threads::read(pool).unwrap_or(Threads { complete: false, ..Threads::NONE })
+        let (list, complete) = Threads::read(pool).unwrap_or((&[], false));
+        Threads { list, complete, ..Threads::none() }
     }
 
-    fn read(pool: &mut Pool) -> Option<Threads> {
+    /// The other threads, and whether these are all.
+    fn read(pool: &mut Pool) -> Option<(&'static [Thread], bool)> {
         let folder = Fd::open(c"/proc/self/task", libc::O_RDONLY | libc::O_DIRECTORY, 0).ok()?;
         // A folder has a link for each folder in it; some more, for threads that begin just now.
         let room = folder.stat()?.st_nlink as usize + 64;
@@ -50,14 +58,14 @@ impl Threads {
                 entries = rest;
                 let Some(tid) = entry.get(19..).and_then(tid).filter(|tid| *tid != own) else { continue };
                 let Some(place) = list.get_mut(count) else {
-                    return Some(Threads { list: &list[..count], complete: false });
+                    return Some((list, false));
                 };
                 let (sp, arguments) = system_call(tid).unwrap_or_default();
                 *place = Thread { tid, sp, arguments };
                 count += 1;
             }
         }
-        Some(Threads { list: &list[..count], complete: true })
+        Some((&list[..count], true))
     }
 
     /// The thread with this id.
