@@ -146,6 +146,16 @@ impl Program {
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }
+        // As from a terminal, although the tests may run under nohup or in the background of a shell.
+        let defaults = || {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                // SAFETY: a system call.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
+            Ok(())
+        };
+        // SAFETY: nothing but system calls.
+        unsafe { command.pre_exec(defaults) };
         command
     }
 

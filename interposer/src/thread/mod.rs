@@ -57,24 +57,44 @@ impl Drop for Entered {
 /// Begins a hook whose caller's frame is at `sp`. `None` if nothing is to be recorded.
 #[inline]
 pub fn enter(sp: usize) -> Option<Entered> {
-    if !fork::is_recording() && !begin(sp) {
-        return None;
+    // SAFETY: the calling thread's own variable; states live for good. Only the fields touched before `guard` is set are shared
+    // with an interrupted hook of this thread, and those are atomics.
+    unsafe {
+        let state = (*variable()).state;
+        if !state.is_null() && (*state).guard.load(Relaxed) == 0 {
+            let entered = hold(state, sp);
+            // Only now: a handler may have forked up to here, and the hook would go on in the child, in its parent's file.
+            if fork::is_recording() {
+                return Some(entered);
+            }
+        }
     }
-    let local = variable();
-    // SAFETY: the calling thread's own variable.
-    let mut state = unsafe { (*local).state };
-    if state.is_null() {
-        state = roster::attach(sp)?;
+    enter_slowly(sp)
+}
+
+/// Begins a hook of a thread that is new, or nested, or where recording has not begun or is over.
+#[cold]
+fn enter_slowly(sp: usize) -> Option<Entered> {
+    loop {
+        if !fork::is_recording() && !begin(sp) {
+            return None;
+        }
+        let local = variable();
+        // SAFETY: as in `enter`.
+        let mut state = unsafe { (*local).state };
+        if state.is_null() {
+            state = roster::attach(sp)?;
+            // SAFETY: as above.
+            unsafe { (*local).state = state };
+        }
         // SAFETY: as above.
-        unsafe { (*local).state = state };
+        let entered = unsafe {
+            if (*state).guard.load(Relaxed) == 0 { hold(state, sp) } else { enter_again(state, sp)? }
+        };
+        if fork::is_recording() {
+            return Some(entered);
+        }
     }
-    // SAFETY: states live for good. Only the fields touched before `guard` is set are shared with an interrupted hook
-    // of this thread, and those are atomics.
-    if unsafe { &(*state).guard }.load(Relaxed) == 0 {
-        // SAFETY: as above; nobody is in it.
-        return Some(unsafe { hold(state, sp) });
-    }
-    enter_again(state, sp)
 }
 
 /// Takes a state for a hook.
