@@ -54,7 +54,7 @@ fn install_puts_both_files_where_they_find_each_other() {
 
 #[test]
 fn scripts_refuse_options_they_do_not_know() {
-    for name in ["test", "install", "bench", "soak"] {
+    for name in ["test", "install", "bench", "soak", "accuracy"] {
         let outcome = script(name).arg("--no-such-option").run();
         assert_eq!(outcome.code(), 2, "scripts/{name}: {}", outcome.errors());
         assert!(outcome.errors().contains("--no-such-option"), "scripts/{name}: {}", outcome.errors());

@@ -63,7 +63,7 @@ pub struct Header {
     pub end_status: AtomicU32,
     /// When the process ended, in ticks; 0 if unknown.
     pub end_ticks: AtomicU64,
-    /// [`Check`] of the reachability check at the end.
+    /// [`Check`]: whether there is a reachability check, or why not.
     pub check: AtomicU32,
     /// Bits of [`Allocator`]: what stands behind the hooks.
     pub allocator: AtomicU32,
@@ -89,8 +89,14 @@ pub struct Header {
     pub lost: Lost,
     /// The clock.
     pub clock: Clock,
+    /// The moment that the check is about, in ticks. What was born later it knows nothing of.
+    pub check_ticks: AtomicU64,
+    /// How long the check took, ns: of a process that waits for it, the pause.
+    pub check_ns: AtomicU64,
+    /// Bytes that the process's cgroup may use, as far as it was known at the start; 0 if there is no limit.
+    pub memory_limit: AtomicU64,
 }
-records!(Header = 840 bytes, Lost = 128 bytes);
+records!(Header = 864 bytes, Lost = 128 bytes);
 const _: () = assert!(size_of::<Header>() as u64 <= crate::region::PAGE);
 
 /// Counters of what a trace does not hold. Each is 0 in a complete trace.
@@ -196,8 +202,28 @@ pub struct Check;
 impl Check {
     /// No check was made.
     pub const NONE: u32 = 0;
-    /// The check at the end is complete, its answers stand in the kinds region.
+    /// The check is complete, its answers stand in the kinds region.
     pub const DONE: u32 = 1;
+    /// It has begun; if the process is gone, it was killed meanwhile.
+    pub const UNDER_WAY: u32 = 2;
+    /// The settings say that none is to be made.
+    pub const OFF: u32 = 3;
+    /// Only a sample of the blocks is known.
+    pub const SAMPLED: u32 = 4;
+    /// The copy of the process could not be made.
+    pub const NO_COPY: u32 = 5;
+    /// There was no memory, or no space in the file.
+    pub const NO_SPACE: u32 = 6;
+    /// `/proc` does not say what is mapped where.
+    pub const NO_MAPS: u32 = 7;
+    /// The copy ended before it was done.
+    pub const FAILED: u32 = 8;
+    /// It took too long.
+    pub const TOO_LONG: u32 = 9;
+    /// There are more blocks than a check can take.
+    pub const TOO_MANY: u32 = 10;
+    /// The executable brings an allocator of its own, whose blocks are not known.
+    pub const OWN_ALLOCATOR: u32 = 11;
 }
 
 /// Bits of [`Header::allocator`].

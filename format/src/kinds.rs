@@ -1,29 +1,24 @@
-//! Kinds: what reachability checks found. A region of its own, so that a check never writes into live entries.
+//! Kinds: what the last reachability check found. A region of its own, so that a check never writes into live entries.
+//!
+//! One [`Finding`] for each entry of the live region, at the same position. It is about the block that stood there when the check
+//! was made ([`crate::Header::check_ticks`]): a block born later has none.
+//!
+//! ```text
+//!  31   29 28    27 26                 0
+//! | kind  | cycle | …  | holder plus 1  |
+//! ```
 
 use crate::record::records;
-use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64};
+use core::sync::atomic::AtomicU32;
 
-/// The kind of one live block in one check.
+/// What a check found about one block: a packed [`Verdict`].
 #[repr(C)]
-pub struct Finding {
-    /// Number of the check.
-    pub check: AtomicU32,
-    /// A [`Kind`]; stored last.
-    pub kind: AtomicU16,
-    /// Reserved, 0.
-    pub flags: AtomicU16,
-    /// The key of the live entry at the time, which also tells whether its slot still holds the same block.
-    pub key: AtomicU64,
-    /// Position of the entry: slots of the live region, counted over its extents.
-    pub position: AtomicU64,
-    /// For an indirect block, the position of the block that holds it, plus 1.
-    pub holder: AtomicU64,
-}
-records!(Finding = 32 bytes);
+pub struct Finding(pub AtomicU32);
+records!(Finding = 4 bytes);
 
 /// Kinds of outstanding blocks, as memcheck defines them.
-#[repr(u16)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Nothing points to it.
     Definite = 1,
@@ -33,4 +28,71 @@ pub enum Kind {
     Possible = 3,
     /// A root reaches it.
     Reachable = 4,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 4] = [Kind::Definite, Kind::Indirect, Kind::Possible, Kind::Reachable];
+
+    /// The name shown to people and written to JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Definite => "definite",
+            Kind::Indirect => "indirect",
+            Kind::Possible => "possible",
+            Kind::Reachable => "reachable",
+        }
+    }
+}
+
+const KIND_SHIFT: u32 = 29;
+const CYCLE: u32 = 1 << 28;
+/// Bits that a check uses for itself and clears at its end.
+pub const WORK: u32 = 1 << 27;
+/// The bits that name a holder.
+pub const HOLDER: u32 = WORK - 1;
+/// Live entries that findings can be made for.
+pub const MAX_ENTRIES: u64 = HOLDER as u64;
+
+/// What a check found about one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Its kind.
+    pub kind: Kind,
+    /// Whether a block that is lost with it points back to it (of a definite one).
+    pub cycle: bool,
+    /// Of an indirect one: position of the definite one with which it is lost.
+    pub holder: Option<u32>,
+}
+
+impl Verdict {
+    /// The word of a finding.
+    pub fn pack(self) -> u32 {
+        let holder = self.holder.map_or(0, |position| (position + 1) & HOLDER);
+        (self.kind as u32) << KIND_SHIFT | if self.cycle { CYCLE } else { 0 } | holder
+    }
+
+    /// What a word says; `None` if nothing was found, or by a newer version.
+    pub fn unpack(word: u32) -> Option<Verdict> {
+        let kind = Kind::ALL.into_iter().find(|kind| *kind as u32 == word >> KIND_SHIFT)?;
+        let holder = (word & HOLDER).checked_sub(1).filter(|_| kind == Kind::Indirect);
+        Some(Verdict { kind, cycle: word & CYCLE != 0, holder })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_survives_packing() {
+        for kind in Kind::ALL {
+            for (cycle, holder) in [(false, None), (true, None), (false, Some(0)), (true, Some(77))] {
+                let holder = holder.filter(|_| kind == Kind::Indirect);
+                let verdict = Verdict { kind, cycle, holder };
+                assert_eq!(Verdict::unpack(verdict.pack()), Some(verdict));
+            }
+        }
+        assert_eq!(Verdict::unpack(0), None, "nothing was found");
+    }
 }

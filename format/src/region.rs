@@ -36,7 +36,7 @@ pub enum RegionKind {
     Kinds = 10,
     /// Totals at moments of the run: [`crate::checkpoints::Checkpoint`].
     Checkpoints = 11,
-    /// Live bytes per site at a checkpoint: [`crate::checkpoints::SiteLevel`].
+    /// What sites held at checkpoints: [`crate::checkpoints::SiteLevels`].
     SiteLevels = 12,
     /// Requests of a reader and their answers: [`crate::mailbox`].
     Mailbox = 13,

@@ -21,6 +21,10 @@ pub struct Site {
     pub peak_ticks: AtomicU64,
     /// Blocks that a forked child has from its parent. Not counted in any tally.
     pub inherited_blocks: AtomicU64,
+    /// Index of the [`crate::checkpoints::SiteLevels`] plus 1; 0 while nothing there is worth following.
+    pub levels: AtomicU32,
+    /// Reserved, 0.
+    pub reserved: AtomicU32,
 }
 
 /// Bits of [`Site::flags`].
@@ -91,7 +95,7 @@ pub struct Estimates {
     /// Reserved, 0.
     pub reserved: [AtomicU64; 2],
 }
-records!(Site = 40 bytes, Tally = 64 bytes, Lifetimes = 128 bytes, Estimates = 64 bytes);
+records!(Site = 48 bytes, Tally = 64 bytes, Lifetimes = 128 bytes, Estimates = 64 bytes);
 
 /// The bucket for a lifetime in birth units.
 pub const fn lifetime_bucket(units: u64) -> usize {

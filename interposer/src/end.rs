@@ -1,8 +1,10 @@
 //! The end of the process, as far as it passes by here.
 
-use crate::{clock, file, fork, next, runtime, sys};
+use crate::record::checkpoints;
+use crate::{check, clock, file, fork, next, runtime, sys};
 use core::ffi::c_void;
 use core::sync::atomic::Ordering::*;
+use libleak_format::checkpoints::Reason;
 use libleak_format::header::End;
 
 /// Registers the handler that runs after all others (handlers run in reverse order, and this is the first).
@@ -43,7 +45,12 @@ pub fn ended(end: End, status: u32) {
         header.end_status.store(status, Relaxed);
         header.end_ticks.store(clock::now(), Relaxed);
         clock::anchor(&header.clock);
+        checkpoints::take(Reason::End, clock::now());
         header.end.store(end as u32, Release);
+        // After an abort the heap may be damaged; and what is replaced is not at its end.
+        if end == End::Exit || (end == End::Signal && status != libc::SIGABRT as u32) {
+            check::at_end(header);
+        }
     }
 }
 

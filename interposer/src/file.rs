@@ -60,6 +60,11 @@ pub fn header_if_any() -> Option<&'static Header> {
     (!BASE.load(Relaxed).is_null()).then(|| unsafe { header() })
 }
 
+/// Where the file is mapped, and how many bytes of address space are kept for it.
+pub fn mapping() -> (usize, usize) {
+    (BASE.load(Relaxed) as usize, RESERVED.load(Relaxed))
+}
+
 /// A new file, mapped but not yet the one that is written.
 pub struct NewFile {
     mapping: *mut u8,

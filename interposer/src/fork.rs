@@ -7,8 +7,8 @@
 use crate::lock::Lock;
 use crate::log::{self, Level};
 use crate::options;
-use crate::record::{live, lose, mappings, modules, ring, sites, stacks, strings};
-use crate::{aside, clock, file, output, runtime, signals, sys, thread};
+use crate::record::{checkpoints, live, lose, mappings, modules, ring, sites, stacks, strings};
+use crate::{arch, arena, aside, check, clock, file, output, runtime, signals, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited};
 use libleak_format::region::{Region, RegionKind, descriptor_offset};
@@ -18,16 +18,23 @@ const PAGE: usize = 4096;
 const MADV_WIPEONFORK: i32 = 18;
 
 /// What is zero in a forked child.
+#[repr(C)]
 struct Mark {
-    /// 1 in the process that records.
+    /// 1 in the process that records; 0 in its forked children, and while its hooks are held.
     recording: AtomicU32,
+    /// The thread that holds the hooks; 0 if none does.
+    holder: AtomicU32,
     /// Held by the thread of a child that begins its trace.
     beginning: Lock,
 }
 
 /// For the time before there is a page.
-static UNMARKED: Mark = Mark { recording: AtomicU32::new(0), beginning: Lock::new() };
+static UNMARKED: Mark =
+    Mark { recording: AtomicU32::new(0), holder: AtomicU32::new(0), beginning: Lock::new() };
 static MARK: AtomicPtr<Mark> = AtomicPtr::new((&raw const UNMARKED).cast_mut());
+/// How long a held hook waits at most, in looks of so many ns: longer than a hold lasts.
+const PATIENCE: u32 = 150;
+const LOOK: u64 = 100_000_000;
 /// Whether this process began as a forked child of one that recorded.
 static DESCENDANT: AtomicBool = AtomicBool::new(false);
 /// When the fork under way, or the one that this process came from, was about to happen, ticks; 0 if that is not known.
@@ -35,7 +42,7 @@ static FORKED_AT: AtomicU64 = AtomicU64::new(0);
 
 /// Sets up the mark. Without it nothing can be recorded, lest a child write into its parent's file.
 pub fn set_up() -> bool {
-    let Some(page) = sys::map_private(PAGE) else { return false };
+    let Some(page) = arena::map(PAGE) else { return false };
     if sys::advise(page, PAGE, MADV_WIPEONFORK).is_err() {
         return false;
     }
@@ -57,6 +64,49 @@ pub fn is_recording() -> bool {
 /// From here on this process records, or does not.
 pub fn set_recording(recording: bool) {
     mark().recording.store(recording.into(), Release);
+}
+
+/// Holds every hook that is entered from now on, until [`release`]. Costs them nothing: they find that nothing is
+/// recorded, as in a forked child, and then the holder. False if somebody holds them already.
+pub fn hold() -> bool {
+    if !is_recording() || mark().holder.compare_exchange(0, sys::tid(), AcqRel, Relaxed).is_err() {
+        return false;
+    }
+    mark().recording.store(0, SeqCst);
+    true
+}
+
+/// Lets the hooks go on.
+pub fn release() {
+    mark().recording.store(1, Release);
+    mark().holder.store(0, Release);
+    sys::wake(&mark().holder);
+}
+
+/// Waits while the hooks are held. False if that is by this very thread, which a signal handler has interrupted.
+pub fn wait_for_release() -> bool {
+    if mark().holder.load(Acquire) == 0 {
+        return true;
+    }
+    // On the stack, where the check that holds the hooks sees them: a register may hold the only pointer to a block.
+    let registers = core::hint::black_box(arch::registers());
+    let released = wait();
+    core::hint::black_box(&registers);
+    released
+}
+
+#[inline(never)]
+fn wait() -> bool {
+    for _ in 0..PATIENCE {
+        match mark().holder.load(Acquire) {
+            0 => return true,
+            holder if holder == sys::tid() => return false,
+            holder => sys::wait_while(&mark().holder, holder, LOOK),
+        }
+    }
+    // The holder has left by a longjmp.
+    release();
+    true
 }
 
 /// Whether this is a forked child of a process that records, which has not begun a file of its own.
@@ -137,7 +187,7 @@ const COPIED: [RegionKind; 5] =
 fn copy() -> bool {
     DESCENDANT.store(true, Relaxed);
     // As long as nobody has touched the private counters, they say what the parent held at the fork.
-    let held = thread::roster::blocks_at_fork();
+    let held = thread::roster::blocks();
     let now = clock::now();
     let forked = match FORKED_AT.load(Relaxed) {
         0 => now,
@@ -156,6 +206,7 @@ fn copy() -> bool {
     );
     let ring_limit = parent.ring_limit.load(Relaxed);
     header.ring_limit.store(ring_limit, Relaxed);
+    header.memory_limit.store(parent.memory_limit.load(Relaxed), Relaxed);
     header.allocator.store(parent.allocator.load(Relaxed), Relaxed);
     header.attach.store(parent.attach.load(Relaxed) | Attach::FORKED, Relaxed);
     for (rate, parents) in header.rates.iter().zip(&parent.rates) {
@@ -178,6 +229,8 @@ fn copy() -> bool {
     sites::LIFETIMES.open(0);
     sites::ESTIMATES.open(0);
     ring::open(ring_limit);
+    check::open();
+    checkpoints::open();
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
     modules::reset();
@@ -238,6 +291,7 @@ fn inherit(forked: u64) -> u64 {
         site.live_bytes.store(0, Relaxed);
         site.peak_bytes.store(0, Relaxed);
         site.inherited_blocks.store(0, Relaxed);
+        site.levels.store(0, Relaxed);
     }
     let (mut blocks, mut bytes) = (0, 0);
     live::adopt(|payload| {

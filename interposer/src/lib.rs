@@ -30,6 +30,7 @@ mod arch;
 mod arena;
 mod aside;
 mod capture;
+mod check;
 mod clock;
 mod confined;
 #[cfg(target_arch = "x86_64")]

@@ -399,16 +399,19 @@ pub struct RingLimit {
     pub bytes: u64,
     /// Whether that is less than the default.
     pub reduced: bool,
+    /// Bytes that the cgroup's memory is limited to.
+    pub memory: Option<u64>,
 }
 
 /// The ring's size: as set, or 8 MiB, but by default at most a sixteenth of the cgroup's memory.
 pub fn ring_limit() -> RingLimit {
     const DEFAULT_RING: u64 = 8 << 20;
+    let memory = cgroup_limit();
     match options::get().ring {
-        Some(bytes) => RingLimit { bytes, reduced: false },
+        Some(bytes) => RingLimit { bytes, reduced: false, memory },
         None => {
-            let share = cgroup_limit().map_or(u64::MAX, |limit| limit / 16);
-            RingLimit { bytes: DEFAULT_RING.min(share), reduced: share < DEFAULT_RING }
+            let share = memory.map_or(u64::MAX, |limit| limit / 16);
+            RingLimit { bytes: DEFAULT_RING.min(share), reduced: share < DEFAULT_RING, memory }
         }
     }
 }
@@ -456,7 +459,9 @@ fn lowest(mounted: &[u8], below: &[u8], name: &[u8]) -> Option<u64> {
 fn read_number(path: &CStr) -> Option<u64> {
     let mut text = [0; 24];
     let length = Fd::open(path, libc::O_RDONLY, 0).ok()?.read_full(&mut text);
-    core::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
+    let number = core::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok();
+    // Version 1 says "no limit" by the largest number of whole pages.
+    number.filter(|limit| *limit < 1 << 60)
 }
 
 /// Fills in whose trace it is.

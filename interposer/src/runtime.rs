@@ -3,8 +3,8 @@
 use crate::capture::find_object;
 use crate::log::{self, Level, Shown};
 use crate::{
-    aside, clock, elf, end, environment, file, fork, next, options, output, record, signals, single, sys,
-    thread,
+    aside, check, clock, elf, end, environment, file, fork, next, options, output, record, signals, single,
+    sys, thread,
 };
 use core::ffi::{CStr, c_char};
 use core::ops::Range;
@@ -141,6 +141,7 @@ fn set_up() -> bool {
         | if ring.reduced { Fallback::RING } else { 0 };
     header.fallbacks.store(fallbacks, Relaxed);
     header.ring_limit.store(ring.bytes, Relaxed);
+    header.memory_limit.store(ring.memory.unwrap_or(0), Relaxed);
     open_regions(ring.bytes);
     output::describe(header, executable);
     header.allocator.store(allocator(), Relaxed);
@@ -156,6 +157,7 @@ fn set_up() -> bool {
 /// Opens every region of a new file.
 pub fn open_regions(ring_limit: u64) {
     record::open(ring_limit);
+    check::open();
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
 }

@@ -6,6 +6,7 @@
 use crate::confined;
 use core::arch::asm;
 use core::ffi::CStr;
+use core::sync::atomic::AtomicU32;
 
 /// A system call with up to six arguments.
 ///
@@ -80,6 +81,11 @@ impl Fd {
             }
         }
         length
+    }
+
+    /// Writes, best effort.
+    pub fn write(&self, bytes: &[u8]) {
+        syscall!(SYS_write, self.0, bytes.as_ptr(), bytes.len());
     }
 
     /// Sets the file's length in bytes.
@@ -206,6 +212,55 @@ pub fn tid() -> u32 {
 /// Whether thread `tid` of process `pid` exists.
 pub fn thread_exists(pid: u32, tid: u32) -> bool {
     syscall!(SYS_tgkill, pid, tid, 0) != -libc::ESRCH as isize
+}
+
+/// Makes a process that has a copy of this one's memory and of the calling thread, and nothing to tell its parent: no signal is
+/// sent at its end, and only [`wait_for_copy`] sees it. Its process id; 0 in the copy.
+///
+/// # Safety
+///
+/// The copy may only use what no other thread could have held at that moment: no lock, no allocator, nothing of libc's.
+pub unsafe fn copy_process() -> Result<u32, i32> {
+    checked(syscall!(SYS_clone, 0, 0, 0, 0, 0)).map(|pid| pid as u32)
+}
+
+/// Whether the copy with this process id has ended; waits for that if `wait`.
+pub fn copy_has_ended(pid: u32, wait: bool) -> bool {
+    const WCLONE: u32 = 0x8000_0000;
+    let flags = WCLONE | if wait { 0 } else { libc::WNOHANG as u32 };
+    loop {
+        let ended = syscall!(SYS_wait4, pid, 0, flags, 0);
+        if ended != -libc::EINTR as isize {
+            return ended != 0;
+        }
+    }
+}
+
+/// Waits until the word, which another process may change, has another value than `value`, is woken, or the time is over.
+pub fn wait_while(word: &AtomicU32, value: u32, ns: u64) {
+    let time = libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
+    syscall!(SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &raw const time);
+}
+
+/// Wakes whoever waits for a change of the word.
+pub fn wake(word: &AtomicU32) {
+    syscall!(SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX);
+}
+
+/// Kills a process.
+pub fn kill(pid: u32) {
+    syscall!(SYS_kill, pid, libc::SIGKILL);
+}
+
+/// Makes the calling process one that is killed with its parent, and leaves no core file.
+pub fn live_and_die_quietly() {
+    syscall!(SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+    syscall!(SYS_prctl, libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/// Closes all files.
+pub fn close_files() {
+    syscall!(SYS_close_range, 0, u32::MAX, 0);
 }
 
 /// Lets other threads run.

@@ -116,15 +116,17 @@ fn compile(compiler: &str, args: &[OsString], output: &Path) {
     assert!(run.status.success(), "{compiler} {args:?}:\n{}", String::from_utf8_lossy(&run.stderr));
 }
 
-/// A hash of the source, of all headers beside it, and of how it is compiled.
+/// A hash of the source, of all that is shared beside it, and of how it is compiled.
 fn fingerprint(compiler: &str, source: &Path, args: &[OsString]) -> u64 {
     let mut hasher = DefaultHasher::new();
     (compiler, args).hash(&mut hasher);
     let folder = source.parent().expect("programs/");
     let headers =
         fs::read_dir(folder).expect("programs/ can be read").map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<PathBuf> =
-        headers.filter(|path| path.extension().is_some_and(|ext| ext == "h")).collect();
+    // What several programs share: headers, and the one module of that name.
+    let is_shared =
+        |path: &PathBuf| path.extension().is_some_and(|ext| ext == "h") || path.ends_with("sim.rs");
+    let mut files: Vec<PathBuf> = headers.filter(is_shared).collect();
     files.sort();
     files.push(source.to_owned());
     for file in files {

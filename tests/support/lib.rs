@@ -14,6 +14,7 @@
 //! * [`program`] runs a command bare or under libleak.so, in a clean environment and a folder of its own.
 //! * [`report`] is the JSON of `leak-analyze report`, as INTERFACE.md has it.
 //! * [`truth`] reads the known answer from a fixture's own comments and compares a report with it.
+//! * [`patterns`] runs the simulator of allocation patterns, `tests/patterns/`.
 //! * [`inputs`] makes what real programs read.
 //! * [`inside`] makes the places that programs run in: file systems, roots, limits.
 //! * [`oracles`] are other tools that know the truth about a run: memcheck, heaptrack, gdb.
@@ -27,6 +28,7 @@ pub mod inputs;
 pub mod inside;
 pub mod names;
 pub mod oracles;
+pub mod patterns;
 pub mod program;
 pub mod report;
 pub mod scratch;
@@ -36,7 +38,7 @@ pub mod truth;
 pub use compare::{assert_behaves_the_same, assert_one_line};
 pub use fixture::Fixture;
 pub use program::{Outcome, Program, Traced};
-pub use report::{Bounds, End, Frame, Interval, Report, Stack};
+pub use report::{Amount, Bounds, End, Frame, Growth, Interval, Kinds, Report, Stack};
 pub use scratch::Scratch;
 pub use skip::missing;
 pub use truth::assert_leaks;

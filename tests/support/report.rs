@@ -34,6 +34,9 @@ pub struct Trace {
     pub started: f64,
     pub duration_s: f64,
     pub mode: String,
+    pub checked: bool,
+    pub unchecked_because: Option<String>,
+    pub check_s: Option<f64>,
     pub sample_bytes: Option<u64>,
     pub end: End,
     pub exit_status: Option<i32>,
@@ -94,7 +97,41 @@ pub struct Totals {
     pub peak_bytes: u64,
     pub inherited_blocks: u64,
     pub inherited_bytes: u64,
+    pub kinds: Kinds,
     pub interval: Option<Interval>,
+}
+
+/// Blocks by kind.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Kinds {
+    pub definite: Amount,
+    pub indirect: Amount,
+    pub possible: Amount,
+    pub reachable: Amount,
+    #[serde(default)]
+    pub unknown: Amount,
+}
+
+/// A number of blocks and their bytes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Amount {
+    pub blocks: u64,
+    pub bytes: u64,
+}
+
+impl Kinds {
+    /// Each with its name.
+    pub fn each(&self) -> [(&'static str, Amount); 5] {
+        [
+            ("definite", self.definite),
+            ("indirect", self.indirect),
+            ("possible", self.possible),
+            ("reachable", self.reachable),
+            ("unknown", self.unknown),
+        ]
+    }
 }
 
 /// All blocks of one allocating stack.
@@ -107,12 +144,28 @@ pub struct Stack {
     pub allocations: u64,
     pub frees: u64,
     pub allocated_bytes: u64,
+    pub kinds: Kinds,
+    pub lost_with: Amount,
+    pub cycles: u64,
     pub origin: String,
     pub inherited: bool,
     pub interval: Option<Interval>,
+    pub growth: Option<Growth>,
     /// Ids of threads that allocated here.
     pub threads: Vec<u32>,
     pub frames: Vec<Frame>,
+}
+
+/// What a stack does over time.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct Growth {
+    pub verdict: String,
+    pub bytes_per_hour: Option<u64>,
+    pub low: Option<u64>,
+    pub high: Option<u64>,
+    pub survival: Option<f64>,
+    pub evidence: String,
 }
 
 /// Where estimated numbers lie, with 95 % confidence.

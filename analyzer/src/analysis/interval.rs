@@ -111,7 +111,7 @@ fn mean_weight(blocks: &Estimate) -> Option<f64> {
 }
 
 /// Limits of a sum with this variance that comes in steps of `step`, but for a part that is certain.
-fn limits(sum: f64, variance: f64, step: f64) -> (f64, f64) {
+pub(super) fn limits(sum: f64, variance: f64, step: f64) -> (f64, f64) {
     let count = variance / (step * step);
     let certain = sum - count * step;
     let (low, high) = mid_p_limits(count);

@@ -1,11 +1,12 @@
 //! What a trace means: pure functions over the model, without a thought about how it is shown.
 //!
 //! [`outstanding`] groups sites into stacks, [`totals`] adds them up, [`Selection`] says which are wanted and in what
-//! order, and [`select`] gives names to those, and only those. [`Interval`] says how sure numbers are that were estimated from
+//! order, [`judge`] says which of them grow, and [`select`] gives names to those, and only those. [`Interval`] says how sure numbers are that were estimated from
 //! samples.
 
 mod fingerprint;
 mod frames;
+mod growth;
 mod interval;
 mod lifetimes;
 mod mid_p;
@@ -17,11 +18,12 @@ mod usage;
 
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref};
+pub use growth::{Evidence, Growth, Rate, Summary, Verdict, judge};
 pub use interval::{Bounds, ENOUGH, Interval};
 pub use lifetimes::percentile;
 pub use mid_p::mid_p_limits;
 pub use outstanding::{Group, outstanding};
-pub use select::{Filter, Patterns, Selected, Selection, Sort, StackEntry, select};
+pub use select::{Filter, Patterns, Selected, Selection, Sort, StackEntry, Wanted, select};
 pub use startup::startup_frames;
 pub use totals::{Totals, totals};
 pub use usage::Usage;

@@ -1,5 +1,6 @@
 //! Groups sites into stacks: one group per stack, allocation function and whether a fork child inherited the blocks.
 
+use super::growth::Growth;
 use super::usage::Usage;
 use crate::trace::{Estimate, LiveSummary, StackId, Trace};
 use libleak_format::{Origin, Resource};
@@ -26,6 +27,8 @@ pub struct Group {
     pub peak_bytes: u64,
     /// The outstanding blocks.
     pub live: LiveSummary,
+    /// What it does over time; `None` before [`super::judge`], and of inherited blocks.
+    pub growth: Option<Growth>,
 }
 
 impl Group {
@@ -80,6 +83,7 @@ pub fn outstanding(trace: &Trace) -> Vec<Group> {
                 frees: site.frees,
                 peak_bytes: site.peak_bytes.max(site.live.bytes.value()),
                 live: site.live.clone(),
+                growth: None,
             });
         }
         if site.inherited.blocks.value() > 0 {
@@ -93,6 +97,7 @@ pub fn outstanding(trace: &Trace) -> Vec<Group> {
                 frees: Estimate::default(),
                 peak_bytes: site.inherited.bytes.value(),
                 live: site.inherited.clone(),
+                growth: None,
             });
         }
     }

@@ -2,10 +2,12 @@
 
 use super::fingerprint::Fingerprint;
 use super::frames::{Frame, NamedStacks, Names};
+use super::growth::{Verdict, judge_again};
 use super::lifetimes::percentile;
 use super::outstanding::Group;
 use super::startup::startup_frames;
 use crate::trace::{Module, StackEnd, Trace};
+use libleak_format::kinds::Kind;
 use libleak_format::sites::LIFETIME_BUCKETS;
 use regex::Regex;
 use std::cmp::Reverse;
@@ -26,6 +28,8 @@ pub enum Sort {
     Peak,
     /// The oldest outstanding block.
     Age,
+    /// The fastest growth, leaks first.
+    Growth,
 }
 
 /// Regular expressions over the frames of a stack. Of each list at least one must match at least one frame; none of
@@ -42,6 +46,35 @@ pub struct Patterns {
     pub ignore: Vec<Regex>,
 }
 
+/// A kind of outstanding blocks, as one asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// As a check found it.
+    Kind(Kind),
+    /// No check says.
+    Unknown,
+}
+
+impl Wanted {
+    /// Whether a group has blocks of it.
+    fn is_in(self, group: &Group) -> bool {
+        match self {
+            Wanted::Kind(kind) => group.live.kinds.of(kind).blocks > 0,
+            Wanted::Unknown => group.live.blocks.value() > group.live.kinds.known().blocks,
+        }
+    }
+}
+
+impl std::str::FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Wanted, String> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).map(Wanted::Kind);
+        kind.or((name == "unknown").then_some(Wanted::Unknown))
+            .ok_or_else(|| "kinds are definite, indirect, possible, reachable, unknown".to_owned())
+    }
+}
+
 /// Which stacks are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -51,8 +84,12 @@ pub struct Filter {
     pub min_bytes: u64,
     /// At least so many outstanding blocks.
     pub min_blocks: u64,
+    /// With outstanding blocks of one of these kinds; any if empty.
+    pub kinds: Vec<Wanted>,
     /// What their frames must look like.
     pub patterns: Patterns,
+    /// Only these verdicts; any if empty.
+    pub verdicts: Vec<Verdict>,
     /// Only these; any if empty.
     pub fingerprints: Vec<Fingerprint>,
 }
@@ -83,6 +120,8 @@ pub struct StackEntry {
     pub startup: usize,
     /// Median and 99th percentile of how long its freed blocks lived, seconds; `None` if none was freed.
     pub lifetimes: Option<(f64, f64)>,
+    /// Whether it is several stacks that look the same.
+    is_merged: bool,
 }
 
 /// The wanted stacks, and what there is besides.
@@ -138,10 +177,21 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
             Some(entry) => entry.merge(group, &frames),
             None => {
                 let startup = startup_frames(&frames);
-                entries.push(StackEntry { group, fingerprint, frames, end, startup, lifetimes: None });
+                entries.push(StackEntry {
+                    group,
+                    fingerprint,
+                    frames,
+                    end,
+                    startup,
+                    lifetimes: None,
+                    is_merged: false,
+                });
             }
         }
     }
+    let mut merged: Vec<&mut Group> =
+        entries.iter_mut().filter(|entry| entry.is_merged).map(|entry| &mut entry.group).collect();
+    judge_again(trace, &mut merged);
     // Stacks that were merged may have risen.
     entries.sort_by_key(|entry| order(&entry.group, selection.sort));
     if let Some(top) = selection.top.filter(|top| *top < entries.len()) {
@@ -171,6 +221,7 @@ impl Selected {
 impl StackEntry {
     /// Takes in a stack that looks the same, except perhaps for columns.
     fn merge(&mut self, group: Group, frames: &[Frame]) {
+        self.is_merged = true;
         self.group.merge(group);
         for (frame, other) in self.frames.iter_mut().zip(frames) {
             frame.column = frame.column.filter(|_| frame.column == other.column);
@@ -181,7 +232,13 @@ impl StackEntry {
 impl Filter {
     fn accepts_counts(&self, group: &Group) -> bool {
         let (blocks, bytes) = (group.live.blocks.value(), group.live.bytes.value());
-        (self.all || blocks > 0) && bytes >= self.min_bytes && blocks >= self.min_blocks
+        let has_verdict =
+            |verdicts: &[Verdict]| group.growth.is_some_and(|growth| verdicts.contains(&growth.verdict));
+        (self.verdicts.is_empty() || has_verdict(&self.verdicts))
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.is_in(group)))
+            && (self.all || blocks > 0)
+            && bytes >= self.min_bytes
+            && blocks >= self.min_blocks
     }
 
     fn needs_names(&self) -> bool {
@@ -229,9 +286,18 @@ fn order(group: &Group, by: Sort) -> (bool, Reverse<u64>, Reverse<u64>, Reverse<
         Sort::Blocks => blocks,
         Sort::Allocations => group.allocations.value(),
         Sort::Peak => group.peak_bytes,
+        Sort::Growth => growth_order(group),
         Sort::Age => group.live.births.map_or(0, |(oldest, _)| u64::MAX - oldest),
     };
     (group.inherited, Reverse(first), Reverse(bytes), Reverse(blocks))
+}
+
+/// Leaks before what grows, the fastest first.
+fn growth_order(group: &Group) -> u64 {
+    let Some(growth) = group.growth else { return 0 };
+    let rate = growth.rate.map_or(0, |rate| rate.bytes_per_hour as u64).min(u64::MAX / 8);
+    let class = Verdict::ALL.iter().rev().position(|verdict| *verdict == growth.verdict).unwrap_or(0) as u64;
+    if growth.verdict.is_growth() { u64::MAX / 8 * class + rate } else { class }
 }
 
 /// What people see of a stack; stacks that are equal in it are shown as one.

@@ -2,7 +2,7 @@
 
 use super::interval::Interval;
 use super::usage::Usage;
-use crate::trace::{Estimate, Settings, Trace};
+use crate::trace::{Estimate, KindCounts, Settings, Trace};
 use libleak_format::{Origin, Resource};
 
 /// What a process did in all. Inherited blocks are counted apart: they are the parent's.
@@ -12,6 +12,8 @@ pub struct Totals {
     pub heap: Usage,
     /// Anonymous memory that the program mapped itself.
     pub mapped: Usage,
+    /// Outstanding blocks of the heap by kind.
+    pub kinds: KindCounts,
     /// Blocks that a fork child still has from its parent.
     pub inherited_blocks: Estimate,
     /// Their bytes.
@@ -39,7 +41,10 @@ pub fn totals(trace: &Trace) -> Totals {
     for site in &trace.sites {
         let usage = match site.origin.map(Origin::resource) {
             Some(Resource::Mapping) => &mut totals.mapped,
-            Some(Resource::Heap) | None => &mut totals.heap,
+            Some(Resource::Heap) | None => {
+                totals.kinds.merge(&site.live.kinds);
+                &mut totals.heap
+            }
         };
         usage.add(&Usage {
             allocations: site.allocations,

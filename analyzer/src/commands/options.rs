@@ -1,7 +1,7 @@
 //! Options that several subcommands have.
 
 use super::failure::Failure;
-use crate::analysis::{Filter, Fingerprint, Patterns, Selection, Sort};
+use crate::analysis::{self, Filter, Fingerprint, Patterns, Selection, Sort, Wanted};
 use crate::report::Layout;
 use crate::symbols;
 use clap::{Args, ValueEnum};
@@ -28,6 +28,12 @@ pub(super) struct View {
     /// Only stacks with at least N blocks outstanding
     #[arg(long, value_name = "N", default_value_t = 0)]
     min_blocks: u64,
+    /// Only stacks with blocks of one of these kinds: definite, indirect, possible, reachable, unknown
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', action = clap::ArgAction::Append)]
+    kind: Vec<Wanted>,
+    /// Only stacks of these verdicts
+    #[arg(long, value_name = "VERDICT,…", value_enum, value_delimiter = ',')]
+    verdict: Vec<Verdict>,
     /// Only stacks with a function that matches (repeatable)
     #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
     function: Vec<Regex>,
@@ -40,6 +46,9 @@ pub(super) struct View {
     /// No stacks with a function, file or module that matches (repeatable)
     #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
     ignore: Vec<Regex>,
+    /// Memory that the process may use, for the time until it is used up [default: its cgroup's limit]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) memory_limit: Option<u64>,
     /// Only the stack of this fingerprint; exit status 1 if it has blocks outstanding (repeatable)
     #[arg(long, value_name = "ID", action = clap::ArgAction::Append)]
     fingerprint: Vec<Fingerprint>,
@@ -70,6 +79,35 @@ enum SortKey {
     Peak,
     /// The oldest outstanding block first
     Age,
+    /// Leaks first, then what grows, the fastest of each first
+    Growth,
+}
+
+/// What a stack does over time.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Verdict {
+    /// Blocks are lost all along
+    Leak,
+    /// It holds ever more
+    Growing,
+    /// It held ever more, and does so less and less
+    Warming,
+    /// It holds what it held
+    Stable,
+    /// There is too little to say
+    Inconclusive,
+}
+
+impl From<Verdict> for analysis::Verdict {
+    fn from(verdict: Verdict) -> analysis::Verdict {
+        match verdict {
+            Verdict::Leak => analysis::Verdict::Leak,
+            Verdict::Growing => analysis::Verdict::Growing,
+            Verdict::Warming => analysis::Verdict::Warming,
+            Verdict::Stable => analysis::Verdict::Stable,
+            Verdict::Inconclusive => analysis::Verdict::Inconclusive,
+        }
+    }
 }
 
 impl View {
@@ -86,6 +124,8 @@ impl View {
                 all: self.all,
                 min_bytes: self.min_bytes,
                 min_blocks: self.min_blocks,
+                kinds: self.kind.clone(),
+                verdicts: self.verdict.iter().map(|verdict| (*verdict).into()).collect(),
                 patterns,
                 fingerprints: self.fingerprint.clone(),
             },
@@ -95,6 +135,7 @@ impl View {
                 SortKey::Allocations => Sort::Allocations,
                 SortKey::Peak => Sort::Peak,
                 SortKey::Age => Sort::Age,
+                SortKey::Growth => Sort::Growth,
             },
             top: self.top.or(is_text.then_some(TOP)),
         }

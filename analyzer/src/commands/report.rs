@@ -40,6 +40,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
         match load::trace(path, &progress) {
             Ok(trace) => {
                 let mut report = load::report(trace, &selection, &options.symbols, &progress);
+                report.memory_limit = options.view.memory_limit.or(report.memory_limit);
                 report.next = next(&report);
                 reports.push(report);
             }

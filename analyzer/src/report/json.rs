@@ -5,12 +5,20 @@
 //! `null` where they are exact. `smallest_bytes`, `largest_bytes`, `threads`, times and lifetimes are those of the
 //! sampled blocks. `stacks` are those with outstanding blocks unless all are asked for; each `offset` is the recorded
 //! address in the module's own address space (a return address: the byte before it belongs to the call).
+//!
+//! Where there is no leak check, `unchecked_because` says why, and all blocks are of unknown kind; else `check_s` is how long the process
+//! waited for it. `lost_with` counts the indirect blocks, of any stack, that are lost with a stack's definite ones, `cycles` those of
+//! its definite ones that such a block points back to.
 
+use super::growth::{evidence, line};
 use super::text::Layout;
 use super::{Report, json_text};
-use crate::analysis::{Frame, Interval, StackEntry, Usage};
-use crate::trace::{Ending, Estimate, Lost, Module, Settings, StackEnd, Thread, Trace};
+use crate::analysis::{Frame, Growth, Interval, StackEntry, Usage, Verdict};
+use crate::trace::{
+    Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
+};
 use libleak_format::Origin;
+use libleak_format::kinds::Kind;
 use serde::Serialize;
 use std::io;
 
@@ -32,7 +40,7 @@ struct Document<'a> {
     trace: TraceObject<'a>,
     totals: TotalsObject,
     stacks: Vec<StackObject<'a>>,
-    findings: [(); 0],
+    findings: Vec<FindingObject>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +59,8 @@ struct TraceObject<'a> {
     exit_status: Option<u32>,
     signal: Option<u32>,
     checked: bool,
+    unchecked_because: Option<&'static str>,
+    check_s: Option<f64>,
     undecided_operations: usize,
     dropped_events: u64,
     overwritten_events: u64,
@@ -81,22 +91,44 @@ struct TotalsObject {
     mapped: Usage,
     kinds: Kinds,
     interval: Option<Interval>,
+    growth: TotalGrowthObject,
+}
+
+/// What grows, and in how many seconds the memory limit is reached.
+#[derive(Serialize)]
+struct TotalGrowthObject {
+    leaks: usize,
+    leak_bytes_per_hour: u64,
+    growing: usize,
+    growing_bytes_per_hour: u64,
+    memory_limit_bytes: Option<u64>,
+    limit_reached_in_s: Option<f64>,
 }
 
 /// Blocks by kind. Without a leak check all are unknown.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Kinds {
-    definite: KindCount,
-    indirect: KindCount,
-    possible: KindCount,
-    reachable: KindCount,
-    unknown: KindCount,
+    definite: Amount,
+    indirect: Amount,
+    possible: Amount,
+    reachable: Amount,
+    unknown: Amount,
 }
 
-#[derive(Default, Serialize)]
-struct KindCount {
-    blocks: Estimate,
-    bytes: Estimate,
+impl Kinds {
+    fn new(usage: &Usage, kinds: &KindCounts) -> Kinds {
+        let known = kinds.known();
+        Kinds {
+            definite: kinds.of(Kind::Definite),
+            indirect: kinds.of(Kind::Indirect),
+            possible: kinds.of(Kind::Possible),
+            reachable: kinds.of(Kind::Reachable),
+            unknown: Amount {
+                blocks: usage.live_blocks.value().saturating_sub(known.blocks),
+                bytes: usage.live_bytes.value().saturating_sub(known.bytes),
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -108,6 +140,8 @@ struct StackObject<'a> {
     largest_bytes: Option<u64>,
     peak_bytes: u64,
     kinds: Kinds,
+    lost_with: Amount,
+    cycles: u64,
     origin: &'static str,
     inherited: bool,
     threads: Vec<u32>,
@@ -115,11 +149,29 @@ struct StackObject<'a> {
     newest_s: Option<f64>,
     lifetime_p50_s: Option<f64>,
     lifetime_p99_s: Option<f64>,
-    growth: Option<()>,
+    growth: Option<GrowthObject>,
     interval: Option<Interval>,
     suppressed_by: Option<()>,
     complete: bool,
     frames: Vec<FrameObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct GrowthObject {
+    verdict: &'static str,
+    bytes_per_hour: Option<u64>,
+    low: Option<u64>,
+    high: Option<u64>,
+    survival: Option<f64>,
+    evidence: String,
+}
+
+#[derive(Serialize)]
+struct FindingObject {
+    rule: &'static str,
+    severity: &'static str,
+    fingerprint: String,
+    message: String,
 }
 
 #[derive(Serialize)]
@@ -142,7 +194,7 @@ impl<'a> Document<'a> {
             trace: TraceObject::new(report),
             totals: TotalsObject::new(report),
             stacks: stacks.map(|entry| StackObject::new(entry, &report.trace, layout)).collect(),
-            findings: [],
+            findings: report.selected.stacks.iter().filter_map(FindingObject::new).collect(),
         }
     }
 }
@@ -169,7 +221,13 @@ impl<'a> TraceObject<'a> {
             end: end_name(*ending),
             exit_status,
             signal,
-            checked: false,
+            checked: matches!(settings.checked, Checked::Done { .. }),
+            unchecked_because: unchecked_because(settings.checked, *ending),
+            check_s: if let Checked::Done { ns } = settings.checked {
+                Some(rounded(ns as f64 / 1e9))
+            } else {
+                None
+            },
             undecided_operations: report.trace.undecided.len(),
             dropped_events: lost.dropped_events,
             overwritten_events: lost.overwritten_events,
@@ -199,7 +257,6 @@ fn thread_object<'a>(thread: &'a Thread, report: &Report) -> ThreadObject<'a> {
 impl TotalsObject {
     fn new(report: &Report) -> TotalsObject {
         let totals = &report.totals;
-        let unknown = KindCount { blocks: totals.heap.live_blocks, bytes: totals.heap.live_bytes };
         TotalsObject {
             heap: totals.heap,
             peak_bytes: totals.peak_bytes,
@@ -208,8 +265,16 @@ impl TotalsObject {
             inherited_blocks: totals.inherited_blocks,
             inherited_bytes: totals.inherited_bytes,
             mapped: totals.mapped,
-            kinds: Kinds { unknown, ..Kinds::default() },
+            kinds: Kinds::new(&totals.heap, &totals.kinds),
             interval: totals.interval(&report.trace.settings),
+            growth: TotalGrowthObject {
+                leaks: report.growth.leaks,
+                leak_bytes_per_hour: report.growth.leak_rate as u64,
+                growing: report.growth.growing,
+                growing_bytes_per_hour: report.growth.growing_rate as u64,
+                memory_limit_bytes: report.memory_limit,
+                limit_reached_in_s: report.time_to_limit().map(|(_, seconds)| seconds.round()),
+            },
         }
     }
 }
@@ -227,10 +292,9 @@ impl<'a> StackObject<'a> {
             smallest_bytes: live.sizes.map(|(smallest, _)| smallest),
             largest_bytes: live.sizes.map(|(_, largest)| largest),
             peak_bytes: group.peak_bytes,
-            kinds: Kinds {
-                unknown: KindCount { blocks: live.blocks, bytes: live.bytes },
-                ..Kinds::default()
-            },
+            kinds: Kinds::new(&usage, &live.kinds),
+            lost_with: live.kinds.lost_with,
+            cycles: live.kinds.cycles,
             origin: group.origin.map_or("unknown", Origin::name),
             inherited: group.inherited,
             threads: threads.map(|thread| thread.tid).filter(|tid| *tid != 0).collect(),
@@ -238,12 +302,39 @@ impl<'a> StackObject<'a> {
             newest_s: live.births.and_then(|(_, newest)| birth(newest)),
             lifetime_p50_s: entry.lifetimes.map(|(p50, _)| rounded(p50)),
             lifetime_p99_s: entry.lifetimes.map(|(_, p99)| rounded(p99)),
-            growth: None,
+            growth: group.growth.as_ref().map(GrowthObject::new),
             interval: usage.interval(&trace.settings),
             suppressed_by: None,
             complete: entry.end == StackEnd::Complete,
             frames: entry.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),
         }
+    }
+}
+
+impl GrowthObject {
+    fn new(growth: &Growth) -> GrowthObject {
+        let bytes = |bytes: f64| bytes.round() as u64;
+        GrowthObject {
+            verdict: growth.verdict.name(),
+            bytes_per_hour: growth.rate.map(|rate| bytes(rate.bytes_per_hour)),
+            low: growth.rate.map(|rate| bytes(rate.low)),
+            high: growth.rate.map(|rate| bytes(rate.high)),
+            survival: growth.survival.map(rounded),
+            evidence: evidence(growth),
+        }
+    }
+}
+
+impl FindingObject {
+    /// What a gate may name of a stack.
+    fn new(entry: &StackEntry) -> Option<FindingObject> {
+        let growth = entry.group.growth.as_ref().filter(|growth| growth.verdict.is_growth())?;
+        Some(FindingObject {
+            rule: growth.verdict.name(),
+            severity: if growth.verdict == Verdict::Leak { "error" } else { "warning" },
+            fingerprint: entry.fingerprint.to_string(),
+            message: line(growth)?,
+        })
     }
 }
 
@@ -258,6 +349,18 @@ fn frame_object<'a>(frame: &'a Frame, trace: &Trace) -> FrameObject<'a> {
         line: frame.line,
         column: frame.column,
         inlined: frame.inlined,
+    }
+}
+
+/// Why there is no leak check; `None` if there is one.
+pub(super) fn unchecked_because(checked: Checked, ending: Ending) -> Option<&'static str> {
+    match (checked, ending) {
+        (Checked::Done { .. }, _) => None,
+        (Checked::Not(why), _) => Some(why),
+        (Checked::Missing, Ending::Running) => Some("the process is still running"),
+        (Checked::Missing, Ending::Exec) => Some("the process was replaced by exec"),
+        (Checked::Missing, Ending::Signal { .. }) => Some("a signal ended the process"),
+        (Checked::Missing, _) => Some("the process ended without notice"),
     }
 }
 

@@ -146,10 +146,6 @@ pub(super) fn settings(settings: &Settings) -> Vec<String> {
     let fallback = |bit: u32| settings.fallbacks & bit != 0;
     let sentences = [
         (
-            settings.check_held,
-            "the trace holds a leak check whose answers this version does not read: every block is of unknown kind",
-        ),
-        (
             settings.allocator & Allocator::EXECUTABLE != 0,
             "the executable brings an allocator of its own: what that hands out was not recorded",
         ),

@@ -2,9 +2,10 @@
 
 mod escape;
 mod estimates;
+mod growth;
 mod human;
 mod info;
-mod json;
+pub(crate) mod json;
 mod json_text;
 mod lost;
 mod names;
@@ -15,7 +16,9 @@ pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};
 pub use text::{Layout, Text};
 
-use crate::analysis::{Group, Names, Selected, Selection, Totals, outstanding, select, totals};
+use crate::analysis::{
+    Group, Names, Selected, Selection, Summary, Totals, judge, outstanding, select, totals,
+};
 use crate::trace::Trace;
 use std::io;
 
@@ -27,6 +30,10 @@ pub struct Report {
     pub totals: Totals,
     /// Stacks with outstanding heap blocks of the process's own, before any filter.
     pub outstanding_stacks: usize,
+    /// What grows, before any filter.
+    pub growth: Summary,
+    /// Bytes that the process may use; `None` if that is unlimited, or not known.
+    pub memory_limit: Option<u64>,
     /// The stacks to show.
     pub selected: Selected,
     /// Whether the trace's file can still be found when the report is read.
@@ -38,14 +45,18 @@ pub struct Report {
 impl Report {
     /// Analyses a trace.
     pub fn new(trace: Trace, selection: &Selection, names: &Names) -> Report {
-        let groups = outstanding(&trace);
+        let mut groups = outstanding(&trace);
+        judge(&trace, &mut groups);
         let is_own_heap =
             |group: &Group| group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping();
         let outstanding_stacks = groups.iter().filter(|group| is_own_heap(group)).count();
+        let growth = Summary::of(&groups);
         let selected = select(&trace, groups, selection, names);
         Report {
             totals: totals(&trace),
             outstanding_stacks,
+            growth,
+            memory_limit: trace.settings.memory_limit,
             selected,
             trace,
             is_kept: true,
@@ -56,6 +67,15 @@ impl Report {
     /// Whether the process has memory outstanding that it allocated itself.
     pub fn has_outstanding(&self) -> bool {
         self.totals.heap.live_blocks.value() > 0 || self.totals.mapped.live_blocks.value() > 0
+    }
+
+    /// The memory limit, and in how many seconds it is reached if what grows goes on like that.
+    pub fn time_to_limit(&self) -> Option<(u64, f64)> {
+        let limit = self.memory_limit?;
+        let resident = self.trace.checkpoints.iter().rev().map(|checkpoint| checkpoint.resident_bytes);
+        let used = resident.into_iter().find(|bytes| *bytes > 0);
+        let used = used.unwrap_or(self.totals.heap.live_bytes.value());
+        Some((limit, self.growth.seconds_until(limit.saturating_sub(used))?))
     }
 
     /// Everything that readers of the numbers should know, sentences without a final stop.

@@ -1,6 +1,8 @@
 //! Outstanding blocks: reads every entry of the live table and adds them up by site.
 
+use super::births::Births;
 use super::estimate::{Estimate, Rate, Rates};
+use super::kinds::{Findings, KindCounts};
 use super::table::Table;
 use super::warnings::Warnings;
 use libleak_format::live::{Entry, Key, Payload};
@@ -26,8 +28,12 @@ pub struct LiveSummary {
     pub sizes: Option<(u64, u64)>,
     /// Births of the oldest and the newest that were recorded, in birth units; `None` if there are no blocks.
     pub births: Option<(u64, u64)>,
+    /// All births.
+    pub ages: Births,
     /// Indexes of the threads that allocated what was recorded, at most [`MAX_THREADS`].
     pub threads: Vec<u16>,
+    /// How many of which kind.
+    pub kinds: KindCounts,
 }
 
 /// An outstanding block and how it came to be recorded; `None` if its key names a rate that the trace does not have.
@@ -38,7 +44,11 @@ pub(super) struct LiveBlock {
 
 impl LiveSummary {
     fn add(&mut self, block: &Payload, rate: Rate) {
-        rate.add_block(block.size, &mut self.blocks, &mut self.bytes);
+        let (mut blocks, mut bytes) = (Estimate::default(), Estimate::default());
+        rate.add_block(block.size, &mut blocks, &mut bytes);
+        self.blocks.add(&blocks);
+        self.bytes.add(&bytes);
+        self.ages.add(block.birth, &blocks, &bytes);
         self.sizes = widest(self.sizes, Some((block.size, block.size)));
         self.births = widest(self.births, Some((block.birth, block.birth)));
         self.add_thread(block.thread);
@@ -50,7 +60,9 @@ impl LiveSummary {
         self.bytes.add(&other.bytes);
         self.sizes = widest(self.sizes, other.sizes);
         self.births = widest(self.births, other.births);
+        self.ages.merge(&other.ages);
         other.threads.iter().for_each(|thread| self.add_thread(*thread));
+        self.kinds.merge(&other.kinds);
     }
 
     fn add_thread(&mut self, thread: u16) {
@@ -87,13 +99,17 @@ impl LiveBlocks {
     }
 
     pub(super) fn add(&mut self, LiveBlock { payload, rate }: &LiveBlock) {
-        let summary = match self.own.get_mut(payload.site as usize) {
-            None => &mut self.homeless,
-            Some(_) if payload.inherited => self.inherited.entry(payload.site).or_default(),
-            Some(own) => own,
-        };
-        summary.add(payload, rate.unwrap_or(Rate::Every));
+        self.summary(payload).add(payload, rate.unwrap_or(Rate::Every));
         self.rateless += u64::from(rate.is_none());
+    }
+
+    /// Where a block is counted.
+    fn summary(&mut self, block: &Payload) -> &mut LiveSummary {
+        match self.own.get_mut(block.site as usize) {
+            None => &mut self.homeless,
+            Some(_) if block.inherited => self.inherited.entry(block.site).or_default(),
+            Some(own) => own,
+        }
     }
 
     fn merge(mut self, other: LiveBlocks) -> LiveBlocks {
@@ -112,13 +128,14 @@ impl LiveBlocks {
 /// The live region.
 pub(super) struct LiveTable<'a> {
     entries: Table<'a, Entry>,
+    findings: Findings<'a>,
     rates: Rates,
 }
 
 impl<'a> LiveTable<'a> {
     pub(super) fn open(file: &'a [u8], header: &Header, warnings: &mut Warnings) -> LiveTable<'a> {
         let entries = Table::open(file, RegionKind::Live, "live blocks", warnings);
-        LiveTable { entries, rates: Rates::read(header) }
+        LiveTable { entries, findings: Findings::open(file, header, warnings), rates: Rates::read(header) }
     }
 
     /// Adds up every live entry, on all processors.
@@ -130,13 +147,28 @@ impl<'a> LiveTable<'a> {
             .map(|worker| {
                 let mut blocks = LiveBlocks::new(sites);
                 let entries = worker * share..self.entries.length().min((worker + 1) * share);
-                for (key, payload) in entries.filter_map(|index| self.entries.get(index)?.read()) {
-                    blocks.add(&self.block(key, payload));
+                for index in entries {
+                    if let Some((key, payload)) = self.read(index) {
+                        blocks.add(&self.block(key, payload));
+                        self.add_kind(&mut blocks, index, &payload);
+                    }
                 }
                 blocks
             })
             .reduce_with(LiveBlocks::merge)
             .unwrap_or_else(|| LiveBlocks::new(sites))
+    }
+
+    fn read(&self, index: u64) -> Option<(Key, Payload)> {
+        self.entries.get(index)?.read()
+    }
+
+    fn add_kind(&self, blocks: &mut LiveBlocks, index: u64, block: &Payload) {
+        let Some(verdict) = self.findings.get(index, block) else { return };
+        blocks.summary(block).kinds.add(&verdict, block.size);
+        if let Some((_, holder)) = verdict.holder.and_then(|holder| self.read(u64::from(holder))) {
+            blocks.summary(&holder).kinds.lost_with.add(1, block.size);
+        }
     }
 
     /// The block of a live entry.

@@ -6,11 +6,14 @@
 //!
 //! Outstanding blocks are added up by site while they are read; they are never all in memory.
 
+mod births;
+mod checkpoints;
 mod clock;
 mod error;
 mod estimate;
 mod events;
 mod file;
+mod kinds;
 mod layout;
 mod live;
 mod modules;
@@ -21,10 +24,13 @@ mod stacks;
 mod table;
 mod warnings;
 
+pub use births::{Births, Born};
+pub use checkpoints::{Checkpoint, Level};
 pub use clock::Clock;
 pub use error::OpenError;
 pub use estimate::Estimate;
 pub use events::RingSummary;
+pub use kinds::{Amount, Checked, KindCounts};
 pub use layout::RegionSummary;
 pub use live::{LiveSummary, MAX_THREADS};
 pub use modules::{Module, Thread};
@@ -33,6 +39,7 @@ pub use sites::{Histogram, Site};
 pub use slots::Undecided;
 pub use stacks::{Frame, StackEnd, StackId, Stacks};
 
+use checkpoints::Levels;
 use file::TraceFile;
 use live::{LiveBlocks, LiveTable};
 use process::Strings;
@@ -69,6 +76,8 @@ pub struct Trace {
     pub stacks: Stacks,
     /// Sites with their outstanding blocks, in the order in which they first allocated.
     pub sites: Vec<Site>,
+    /// Checkpoints by time.
+    pub checkpoints: Vec<Checkpoint>,
     /// Operations that the end of the process, or this moment, left undecided.
     pub undecided: Vec<Undecided>,
     /// What was found damaged and skipped, and what cannot be known; sentences without a final stop.
@@ -136,6 +145,7 @@ impl Trace {
             modules: modules::modules(bytes, &strings, &mut warnings),
             threads: modules::threads(bytes, &mut warnings),
             stacks,
+            checkpoints: checkpoints::read(bytes, &clock, &mut warnings),
             sites: sites.into_iter().flatten().collect(),
             undecided: in_flight.undecided,
             warnings: warnings.into_sentences(),
@@ -154,6 +164,13 @@ impl Trace {
         let histograms = sites::lifetimes(self.file.bytes(), &wanted);
         let place = |site: &&Site| wanted.binary_search(&site.index).unwrap_or(0);
         sites.iter().map(|site| histograms[place(site)]).collect()
+    }
+
+    /// What each of these sites had done at earlier moments, by time; in the same order. Empty where that was not followed.
+    pub fn levels(&self, sites: &[&Site]) -> Vec<Vec<Level>> {
+        let levels = Levels::open(self.file.bytes(), &self.checkpoints);
+        let of = |site: &&Site| site.levels.map(|index| levels.of(index, site.index)).unwrap_or_default();
+        sites.iter().map(of).collect()
     }
 
     /// What the event ring holds. Decodes all of it.
@@ -184,6 +201,7 @@ impl Trace {
         let births = self.sites.iter().filter_map(|site| site.live.births);
         let last_birth = births.map(|(_, newest)| newest).max().unwrap_or(0);
         let recorded = ticks.filter_map(|ticks| self.clock.seconds(ticks));
+        let recorded = recorded.chain(self.checkpoints.last().map(|checkpoint| checkpoint.seconds));
         recorded.chain(self.clock.birth_seconds(last_birth as f64)).reduce(f64::max)
     }
 }

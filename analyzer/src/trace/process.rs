@@ -1,7 +1,8 @@
 //! Whose trace it is, how it was recorded, how it ended and what it lost.
 
+use super::kinds::Checked;
 use super::warnings::Warnings;
-use libleak_format::header::{Check, End, Inherited, Lost as LostRecord};
+use libleak_format::header::{End, Inherited, Lost as LostRecord};
 use libleak_format::{Header, Region, RegionKind, strings};
 use serde::Serialize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -42,8 +43,10 @@ pub struct Settings {
     pub fallbacks: u32,
     /// Whether a fork child's inherited blocks may be incomplete.
     pub inherited_incomplete: bool,
-    /// Whether the trace holds a complete reachability check.
-    pub check_held: bool,
+    /// Bytes that the process's cgroup may use; `None` if that is unlimited, or not known.
+    pub memory_limit: Option<u64>,
+    /// Whether the trace holds a reachability check.
+    pub checked: Checked,
 }
 
 /// The header's own counters of heap memory.
@@ -206,7 +209,8 @@ impl Settings {
             allocator: header.allocator.load(Relaxed),
             fallbacks: header.fallbacks.load(Relaxed),
             inherited_incomplete: header.inherited.load(Relaxed) == Inherited::INCOMPLETE,
-            check_held: header.check.load(Relaxed) == Check::DONE,
+            memory_limit: Some(header.memory_limit.load(Relaxed)).filter(|limit| *limit > 0),
+            checked: Checked::read(header),
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Site {
     pub inherited: LiveSummary,
     /// Index of the site's record in the file.
     pub(super) index: u32,
+    /// Index of what it held at checkpoints.
+    pub(super) levels: Option<u32>,
 }
 
 /// Freed blocks by how long they lived; see [`libleak_format::sites::Lifetimes`].
@@ -73,6 +75,7 @@ fn site(record: &sites::Site, index: u32, stacks: &mut StackReader) -> Option<Si
         live: LiveSummary::default(),
         inherited: LiveSummary::default(),
         index,
+        levels: record.levels.load(Acquire).checked_sub(1),
     })
 }
 

@@ -73,6 +73,15 @@ pub fn thread_pointer() -> usize {
     pointer
 }
 
+/// Makes a line come into the cache, if it can be read.
+#[inline(always)]
+pub fn prefetch(address: *const u8) {
+    // SAFETY: a hint, for any address.
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{0}]", in(reg) address, options(nostack, preserves_flags, readonly))
+    };
+}
+
 /// The virtual counter.
 #[inline]
 pub fn counter() -> u64 {

@@ -80,6 +80,15 @@ pub fn thread_pointer() -> usize {
     pointer
 }
 
+/// Makes a line come into the cache, if it can be read.
+#[inline(always)]
+pub fn prefetch(address: *const u8) {
+    // SAFETY: a hint, for any address.
+    unsafe {
+        core::arch::asm!("prefetcht0 [{0}]", in(reg) address, options(nostack, preserves_flags, readonly))
+    };
+}
+
 /// The time-stamp counter.
 #[inline]
 pub fn counter() -> u64 {

@@ -1,6 +1,6 @@
 //! Tells most frees of unsampled blocks from those of sampled ones, in one load.
 
-use crate::sys;
+use crate::arena;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering::*};
 
 /// Counters of a filter in use. A power of two; 256 KiB, of which the pages that are touched exist.
@@ -47,7 +47,7 @@ impl Filter {
     /// Gives the filter its counters. Before the first sample, while nobody else uses it. Without memory it goes on answering
     /// "maybe", which costs time, but loses nothing.
     pub fn open(&self) {
-        if let Some(memory) = sys::map_private(COUNTERS) {
+        if let Some(memory) = arena::map(COUNTERS) {
             // The mask last: with the old counter it would reach beyond it.
             self.counters.store(memory.cast(), Release);
             self.mask.store(COUNTERS - 1, Release);

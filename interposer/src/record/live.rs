@@ -14,7 +14,7 @@
 //! than our count.
 
 use crate::file::Writer;
-use crate::{single, sys};
+use crate::{arena, single, sys};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
 use libleak_format::RegionKind;
 use libleak_format::live::{Entry, Key, Payload, State};
@@ -62,7 +62,7 @@ pub fn open() {
     let share = sys::share_of_limits(MOST_HEADS * size_of::<AtomicU32>(), 64) / size_of::<AtomicU32>();
     let mut heads = 1 << share.max(2).ilog2();
     while HEADS.load(Relaxed).is_null() && heads > 1 {
-        if let Some(memory) = sys::map_private(heads * size_of::<AtomicU32>()) {
+        if let Some(memory) = arena::map(heads * size_of::<AtomicU32>()) {
             MASK.store(heads - 1, Relaxed);
             HEADS.store(memory.cast(), Release);
         }

@@ -7,16 +7,18 @@ use super::{enter, leave, live, lose};
 use crate::capture::registers::Caller;
 use crate::lock::Lock;
 use crate::thread::State;
-use crate::{clock, sys};
+use crate::{arena, clock};
 use core::cell::UnsafeCell;
 use libleak_format::Origin;
 use libleak_format::live::Payload;
 
 /// A recorded mapping.
 #[derive(Clone, Copy)]
-struct Range {
-    start: u64,
-    end: u64,
+pub struct Range {
+    /// First address.
+    pub start: u64,
+    /// Address after the last.
+    pub end: u64,
 }
 
 struct Ranges {
@@ -82,6 +84,12 @@ pub fn is_recorded(address: u64) -> bool {
     found
 }
 
+/// All recorded mappings, sorted. For a process that nothing else happens in: a frozen copy.
+pub fn frozen() -> &'static [Range] {
+    // SAFETY: nobody changes them any more, as the caller says.
+    unsafe { &mut *RANGES.0.get() }.all()
+}
+
 fn page_end(start: u64, length: u64) -> u64 {
     start.saturating_add(length).saturating_add(4095) & !4095
 }
@@ -119,14 +127,12 @@ impl Ranges {
 
     fn grow(&mut self) -> bool {
         let capacity = (self.capacity * 2).max(256);
-        let Some(memory) = sys::map_private(capacity * size_of::<Range>()) else { return false };
+        // The old memory is given up: together it is less than what is in use.
+        let Some(memory) = arena::take(capacity * size_of::<Range>()) else { return false };
         let memory = memory.cast::<Range>();
-        // SAFETY: the new memory is larger; the old one is used by nobody else.
-        unsafe {
-            if !self.memory.is_null() {
-                core::ptr::copy_nonoverlapping(self.memory, memory, self.length);
-                sys::unmap(self.memory.cast(), self.capacity * size_of::<Range>());
-            }
+        if !self.memory.is_null() {
+            // SAFETY: the new memory is larger.
+            unsafe { core::ptr::copy_nonoverlapping(self.memory, memory, self.length) };
         }
         (self.memory, self.capacity) = (memory, capacity);
         true

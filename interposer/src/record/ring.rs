@@ -1,6 +1,10 @@
 //! The event ring: each thread fills a chunk of its own, then claims the next one.
+//!
+//! Writers leave the short way now and then, also within a chunk, to see whether a checkpoint is due: after as many bytes
+//! as took them a part of the distance between checkpoints so far.
 
 use crate::file::{self, Writer};
+use crate::record::checkpoints;
 use core::sync::atomic::{AtomicU64, Ordering::*, fence};
 use libleak_format::RegionKind;
 use libleak_format::events::{CHUNK_ROOM, CHUNK_SIZE, ChunkHeader, Context, Event, MAX_EVENT};
@@ -13,6 +17,10 @@ static CLAIMED: AtomicU64 = AtomicU64::new(0);
 static CAPACITY: AtomicU64 = AtomicU64::new(0);
 /// Chunks of other threads that a claim passes over before it gives up.
 const PATIENCE: usize = 64;
+/// Bytes that a chunk may hold when another event is to fit.
+const LAST: usize = CHUNK_ROOM - MAX_EVENT;
+/// Most bytes of events between two looks at the checkpoints: some fifty events.
+const LONGEST_STRIDE: usize = 512;
 
 /// Opens the region for a ring of at most `limit` bytes.
 pub fn open(limit: u64) {
@@ -25,14 +33,28 @@ pub fn open(limit: u64) {
 pub struct Cursor {
     chunk: *mut u8,
     used: usize,
+    /// With more bytes than this in the chunk, an event takes the long way.
+    limit: usize,
     events: u32,
+    /// Bytes of events between two looks at the checkpoints.
+    stride: usize,
+    /// When the last look was, in ticks.
+    looked: u64,
     context: Context,
 }
 
 impl Cursor {
     /// A cursor without a chunk.
     pub const fn new() -> Cursor {
-        Cursor { chunk: core::ptr::null_mut(), used: CHUNK_ROOM, events: 0, context: Context::new(0) }
+        Cursor {
+            chunk: core::ptr::null_mut(),
+            used: CHUNK_ROOM,
+            limit: 0,
+            events: 0,
+            stride: 0,
+            looked: 0,
+            context: Context::new(0),
+        }
     }
 
     /// Gives the chunk back, for another thread to overwrite in its turn.
@@ -41,16 +63,29 @@ impl Cursor {
         if let Some(header) = unsafe { self.chunk.cast::<ChunkHeader>().as_ref() } {
             header.open.store(0, Release);
         }
-        (self.chunk, self.used) = (core::ptr::null_mut(), CHUNK_ROOM);
+        (self.chunk, self.used, self.limit) = (core::ptr::null_mut(), CHUNK_ROOM, 0);
     }
 
     /// Appends an event.
     #[inline(always)]
     pub fn write(&mut self, event: Event, ticks: u64, thread: u32) {
         // Without a chunk there is no room either.
-        if self.used > CHUNK_ROOM - MAX_EVENT && !self.next_chunk(ticks, thread) {
+        if self.used > self.limit && !self.make_room(ticks, thread) {
             return;
         }
+        self.put(event, ticks);
+    }
+
+    /// Appends an event of an operation that is not all counted yet: no time for a checkpoint.
+    #[inline]
+    pub fn write_midway(&mut self, event: Event, ticks: u64, thread: u32) {
+        if self.used <= LAST || self.next_chunk(ticks, thread) {
+            self.put(event, ticks);
+        }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, event: Event, ticks: u64) {
         // SAFETY: the chunk is this thread's, and has room for the longest event. Bytes beyond `used` are void until the
         // release store below.
         unsafe {
@@ -61,6 +96,23 @@ impl Cursor {
             header.events.store(self.events, Relaxed);
             header.used.store(self.used as u32, Release);
         }
+    }
+
+    /// Takes a checkpoint if one is due, and the next chunk if this one is full. False if there is no chunk.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, ticks: u64, thread: u32) -> bool {
+        let distance = checkpoints::look(ticks);
+        let passed = ticks.saturating_sub(self.looked);
+        if passed > distance / 4 {
+            self.stride /= 2;
+        } else if passed < distance / 16 {
+            self.stride = (self.stride * 2 + 16).min(LONGEST_STRIDE);
+        }
+        self.looked = ticks;
+        let has_room = self.used <= LAST || self.next_chunk(ticks, thread);
+        self.limit = (self.used + self.stride).min(LAST);
+        has_room
     }
 
     #[cold]
@@ -76,7 +128,8 @@ impl Cursor {
             }
             return false;
         }
-        *self = Cursor { chunk: claimed, used: 0, events: 0, context: Context::new(ticks) };
+        (self.chunk, self.used, self.events) = (claimed, 0, 0);
+        self.context = Context::new(ticks);
         true
     }
 }

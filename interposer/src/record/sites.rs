@@ -46,8 +46,7 @@ pub fn begin_sharing() {
     if SHARING.swap(true, AcqRel) {
         return;
     }
-    for index in 0..TALLIES.count() {
-        let tally = at(index as u32);
+    for tally in tallies() {
         // Only the first thread's: what others count, they flush.
         if let Some(site) = tally.site.load(Acquire).checked_sub(1)
             && tally.slot.load(Relaxed) == 0
@@ -250,6 +249,11 @@ fn at(tally: u32) -> &'static Tally {
     unsafe { &*TALLIES.at(tally as u64).cast() }
 }
 
+/// All that were handed out; some may not be filled yet.
+pub fn tallies() -> impl Iterator<Item = &'static Tally> {
+    (0..TALLIES.count()).map(|index| at(index as u32))
+}
+
 /// Adds without a locked instruction: for counters that only one thread writes.
 #[inline]
 pub fn add(counter: &AtomicU64, value: u64) {
@@ -258,7 +262,7 @@ pub fn add(counter: &AtomicU64, value: u64) {
 
 /// Bytes that a slot's thread took at a site minus those of the site it gave back.
 #[inline]
-fn held(tally: &Tally) -> i64 {
+pub fn held(tally: &Tally) -> i64 {
     tally.allocated_bytes.load(Relaxed).wrapping_sub(tally.freed_bytes.load(Relaxed)) as i64
 }
 

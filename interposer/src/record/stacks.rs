@@ -78,6 +78,12 @@ pub fn give_back_reservation() {
     }
 }
 
+/// What is reserved of address space, from and to.
+pub fn reservation() -> (usize, usize) {
+    let start = LAST_CHILD.load(Relaxed) as usize;
+    (start, start + RESERVED.load(Relaxed) as usize * ENTRY)
+}
+
 /// The node of `frame` called from the stack `parent`. `None` if the file is full.
 #[inline]
 pub fn child(parent: u32, frame: Frame) -> Option<u32> {

@@ -117,7 +117,9 @@ unsafe fn hold(state: *mut State, sp: usize) -> Entered {
 /// The start of recording, in the process or in a forked child. False if nothing is recorded.
 #[cold]
 fn begin(sp: usize) -> bool {
-    (runtime::is_recording() || runtime::start()) && (!fork::is_child() || fork::begin_child(sp))
+    (runtime::is_recording() || runtime::start())
+        && fork::wait_for_release()
+        && (!fork::is_child() || fork::begin_child(sp))
 }
 
 /// Whether the calling thread, whose stack pointer is `sp`, is in a signal handler that has interrupted a hook.

@@ -167,10 +167,35 @@ pub fn renamed(who: usize, new: &[u8]) {
     }
 }
 
-/// Blocks that the process held at a fork; only for the child, which is alone.
-pub fn blocks_at_fork() -> u64 {
+/// Live heap bytes: what the header has, and what threads have not added to it yet.
+pub fn live_heap_bytes() -> i64 {
+    let shared = file::header_if_any().map_or(0, |header| header.live_bytes.load(Acquire));
+    let pending = (0..SLOTS.count()).map(|index| {
+        // SAFETY: handed out.
+        let slot: &Slot = unsafe { &*SLOTS.at(index).cast() };
+        slot.heap_bytes.load(Relaxed).wrapping_sub(slot.flushed_bytes.load(Relaxed))
+    });
+    pending.fold(shared, i64::wrapping_add)
+}
+
+/// Blocks and mappings that the process holds, if no other thread is inside libleak: in a forked child as it begins, say.
+pub fn blocks() -> u64 {
     let held = |sum: u64, state: &State| sum.wrapping_add(state.blocks.load(Relaxed));
     states().fold(INHERITED.load(Relaxed), held)
+}
+
+/// Whether another thread than the caller's is inside a hook.
+pub fn is_busy() -> bool {
+    let (pid, own) = (sys::pid(), sys::tid());
+    states().any(|state| {
+        let tid = state.tid.load(Relaxed);
+        state.guard.load(Acquire) != 0 && tid != own && (tid == NESTED || sys::thread_exists(pid, tid))
+    })
+}
+
+/// Thread ids and control blocks of the threads that were seen; they may be gone.
+pub fn control_blocks() -> impl Iterator<Item = (u32, usize)> {
+    states().map(|state| (state.tid.load(Relaxed), state.control_block.load(Relaxed)))
 }
 
 /// In a forked child: forgets all threads. They attach anew, into the child's file.

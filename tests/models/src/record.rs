@@ -1,5 +1,12 @@
 //! The tables.
 
+/// Nothing is ever due.
+pub mod checkpoints {
+    /// None is.
+    pub fn look(_ticks: u64) -> u64 {
+        u64::MAX
+    }
+}
 #[path = "../../../interposer/src/record/filter.rs"]
 pub mod filter;
 #[path = "../../../interposer/src/record/index.rs"]

@@ -1,8 +1,9 @@
 //! memcheck: how many blocks and bytes a run allocated, freed and kept.
 
 use crate::artefacts;
+use crate::names;
 use crate::program::{Program, Traced};
-use crate::report::Totals;
+use crate::report::{Amount, Kinds, Totals};
 use crate::scratch::Scratch;
 use crate::skip::find;
 use std::fs;
@@ -82,6 +83,29 @@ pub fn compare(program: &Program) -> (Heap, Traced) {
     (heap, Traced::new(outcome, folder))
 }
 
+/// What memcheck's leak check found.
+#[derive(Clone, Debug)]
+pub struct Leaks {
+    /// Its `LEAK SUMMARY`.
+    pub totals: Kinds,
+    /// Each loss record: its kind, blocks and bytes, and the functions of its stack by their short names, innermost first.
+    pub records: Vec<(String, Amount, Vec<String>)>,
+}
+
+/// What memcheck's leak check finds at the end of `program`, with all its heuristics.
+pub fn leaks(program: &Program) -> Leaks {
+    let folder = Scratch::new();
+    let log = folder.join("log");
+    let command = find("valgrind.bin").or_else(|| find("valgrind")).expect("asked for with missing()");
+    let valgrind = Program::new(command)
+        .args(["--run-libc-freeres=no", "--run-cxx-freeres=no", "--trace-children=no", "--leak-check=full"])
+        .args(["--show-leak-kinds=all", "--leak-resolution=high", "--num-callers=40", "--keep-debuginfo=yes"])
+        .arg(format!("--log-file={}", log.display()));
+    let outcome = valgrind.wrapping(program).run();
+    let text = fs::read_to_string(&log).unwrap_or_default();
+    parse_leaks(&text).unwrap_or_else(|| panic!("no leak summary of memcheck:\n{text}\n{}", outcome.errors()))
+}
+
 /// Runs `program` under memcheck.
 pub fn run(program: &Program) -> Heap {
     let folder = Scratch::new();
@@ -128,9 +152,72 @@ fn parse(log: &str) -> Option<Heap> {
     })
 }
 
+/// Reads `N bytes in N blocks are definitely lost in loss record …` with the frames below, and the summary. Of a definite record
+/// `N (N direct, N indirect) bytes` is written; the direct ones are its own.
+fn parse_leaks(log: &str) -> Option<Leaks> {
+    if log.contains("All heap blocks were freed -- no leaks are possible") {
+        return Some(Leaks { totals: Kinds::default(), records: Vec::new() });
+    }
+    let lines = log.lines().filter_map(|line| Some(line.split_once("== ")?.1.trim()));
+    let number = |word: &str| word.replace(['(', ','], "").parse::<u64>().ok();
+    let mut leaks = Leaks { totals: Kinds::default(), records: Vec::new() };
+    let mut summary = false;
+    for line in lines {
+        summary |= line == "LEAK SUMMARY:";
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if summary {
+            let Some((label, rest)) = line.split_once(": ") else { continue };
+            let words: Vec<&str> = rest.split_whitespace().collect();
+            let [bytes, "bytes", "in", blocks, "blocks", ..] = words[..] else { continue };
+            let amount = Amount { blocks: number(blocks)?, bytes: number(bytes)? };
+            match label {
+                "definitely lost" => leaks.totals.definite = amount,
+                "indirectly lost" => leaks.totals.indirect = amount,
+                "possibly lost" => leaks.totals.possible = amount,
+                "still reachable" => leaks.totals.reachable = amount,
+                _ => {}
+            }
+        } else if let Some((amount, kind)) = line.split_once(" blocks are ") {
+            let words: Vec<&str> = amount.split_whitespace().collect();
+            let direct =
+                words.iter().position(|word| word.starts_with("direct")).and_then(|at| words.get(at - 1));
+            let (bytes, blocks) = (direct.or(words.first())?, words.last()?);
+            let kind = ["definite", "indirect", "possibl"].into_iter().find(|name| kind.starts_with(name));
+            let kind = kind.map(|name| if name == "possibl" { "possible" } else { name });
+            let amount = Amount { blocks: number(blocks)?, bytes: number(bytes)? };
+            leaks.records.push((kind.unwrap_or("reachable").to_owned(), amount, Vec::new()));
+        } else if let [at, address, rest @ ..] = &words[..]
+            && ["at", "by"].contains(at)
+            && address.starts_with("0x")
+        {
+            let function = rest.join(" ");
+            let function = function.rsplit_once(" (").map_or(function.as_str(), |(name, _)| name);
+            if let Some((_, _, functions)) = leaks.records.last_mut() {
+                functions.push(names::short(function));
+            }
+        }
+    }
+    summary.then_some(leaks)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Heap, parse};
+    use super::{Amount, Heap, parse, parse_leaks};
+
+    #[test]
+    fn loss_records_are_read() {
+        let log = "==7== 1,016 (16 direct, 1,000 indirect) bytes in 1 blocks are definitely lost in loss record 2 of 2\n\
+                   ==7==    at 0x484: malloc (vg_replace_malloc.c:381)\n\
+                   ==7==    by 0x109: ns::lose(int) (kinds.c:7)\n==7== \n\
+                   ==7== LEAK SUMMARY:\n==7==    definitely lost: 16 bytes in 1 blocks\n\
+                   ==7==    indirectly lost: 1,000 bytes in 3 blocks\n==7==         suppressed: 0 bytes in 0 blocks\n";
+        let leaks = parse_leaks(log).unwrap();
+        let lost = Amount { blocks: 1, bytes: 16 };
+        let stack = vec!["malloc".to_owned(), "lose".to_owned()];
+        assert_eq!(leaks.records, [("definite".to_owned(), lost, stack)]);
+        assert_eq!(leaks.totals.definite, lost);
+        assert_eq!(leaks.totals.indirect, Amount { blocks: 3, bytes: 1000 });
+    }
 
     #[test]
     fn a_heap_summary_is_read() {

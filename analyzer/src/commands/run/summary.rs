@@ -55,6 +55,7 @@ impl Summary<'_> {
         for path in paths {
             let trace = load::trace(path, self.progress)?;
             let mut report = load::report(trace, &selection, &self.options.symbols, self.progress);
+            report.memory_limit = self.options.view.memory_limit.or(report.memory_limit);
             report.is_kept = !self.recording.is_temporary || report.has_outstanding();
             if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(path)) {
                 report.trace.path = kept.to_owned();

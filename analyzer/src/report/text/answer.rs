@@ -3,8 +3,10 @@
 use super::stack::{is_libc, is_noise};
 use super::{Text, WIDTH};
 use crate::report::estimates::Wording;
-use crate::report::{counted, duration, escape, names, size};
-use crate::trace::{Ending, Process};
+use crate::report::json::unchecked_because;
+use crate::report::{counted, duration, escape, growth, names, size};
+use crate::trace::{Checked, Ending, Process};
+use libleak_format::kinds::Kind;
 use std::io;
 
 /// Columns before the text of the answer.
@@ -30,6 +32,9 @@ fn title(text: &Text) -> String {
         None => "every allocation recorded".to_owned(),
         Some(bytes) => format!("sampled every {} on average", size(bytes)),
     });
+    if matches!(trace.settings.checked, Checked::Done { .. }) {
+        facts.push("leak check done".to_owned());
+    }
     let facts = format!(" (pid {}): {}", trace.process.pid, facts.join(", "));
     let room = WIDTH.saturating_sub(facts.chars().count()).max(16);
     let whole = command(&trace.process);
@@ -79,8 +84,11 @@ fn lines(text: &Text) -> Vec<(&'static str, String)> {
     let totals = &text.report.totals;
     let (heap, mapped) = (&totals.heap, &totals.mapped);
     let wording = Wording::of_heap(totals, &text.report.trace.settings);
-    let mut lines = vec![("outstanding", outstanding(text, &wording))];
+    let growth = growth::summary(text.report).map(|line| ("growth", text.style.bold(&line)));
+    let mut lines: Vec<_> = growth.into_iter().collect();
+    lines.extend([("outstanding", outstanding(text, &wording))]);
     if heap.live_blocks.value() > 0 {
+        lines.push(("", kinds(text)));
         lines.extend(biggest(text, &wording).map(|line| ("biggest", line)));
     }
     if mapped.live_blocks.value() > 0 {
@@ -121,6 +129,28 @@ fn outstanding(text: &Text, wording: &Wording) -> String {
     let stacks = counted(text.report.outstanding_stacks as u64, "stack");
     let samples = wording.samples().map(|samples| format!("; {samples}")).unwrap_or_default();
     format!("{amount}, from {stacks}{samples}")
+}
+
+/// `definite 691.5 KiB   indirect 905.0 KiB   possible 0   reachable 3.09 MiB`
+fn kinds(text: &Text) -> String {
+    let (trace, totals) = (&text.report.trace, &text.report.totals);
+    if let Some(why) = unchecked_because(trace.settings.checked, trace.ending) {
+        return format!("of unknown kind, as no leak check was made: {why}");
+    }
+    let amount = |bytes: u64| if bytes == 0 { "0".to_owned() } else { size(bytes) };
+    let mut kinds: Vec<String> = Vec::new();
+    for kind in Kind::ALL {
+        let found = totals.kinds.of(kind);
+        let words = format!("{} {}", kind.name(), amount(found.bytes));
+        let is_lost = kind == Kind::Definite && found.blocks > 0;
+        kinds.push(if is_lost { text.style.bold(&words) } else { words });
+    }
+    let unknown = totals.heap.live_blocks.value().saturating_sub(totals.kinds.known().blocks);
+    if unknown > 0 {
+        let bytes = totals.heap.live_bytes.value().saturating_sub(totals.kinds.known().bytes);
+        kinds.push(format!("unknown {}", amount(bytes)));
+    }
+    kinds.join("   ")
 }
 
 /// `; at most 8.12 MiB at a time, at 4.2 s`

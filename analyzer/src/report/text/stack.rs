@@ -1,11 +1,12 @@
 //! The stacks behind the answer, each with its counts and its frames.
 
-use super::{Text, WIDTH};
+use super::{Text, WIDTH, wrap};
 use crate::analysis::{Frame, StackEntry};
 use crate::report::estimates::Wording;
-use crate::report::{counted, duration, escape, names, size};
-use crate::trace::{StackEnd, Trace};
+use crate::report::{count, counted, duration, escape, growth, names, size};
+use crate::trace::{KindCounts, StackEnd, Trace};
 use libleak_format::Origin;
+use libleak_format::kinds::Kind;
 use std::borrow::Cow;
 use std::io;
 
@@ -72,6 +73,13 @@ fn write(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     writeln!(out, "{}", headline(text, entry, amount, rank, columns))?;
+    if let Some(line) = lost_with(&entry.group.live.kinds) {
+        writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
+    }
+    let growth = entry.group.growth.as_ref().and_then(growth::line).unwrap_or_default();
+    for line in wrap(&growth, WIDTH - INDENT + 2).iter().filter(|line| !line.is_empty()) {
+        writeln!(out, "{:width$}{}", "", text.style.bold(line), width = INDENT - 2)?;
+    }
     let shown = entry.frames.len() - entry.startup;
     // Whoever has nothing but start-up frames sees those.
     let shown = if shown == 0 { entry.frames.len() } else { shown };
@@ -130,6 +138,7 @@ fn headline(text: &Text, entry: &StackEntry, amount: &Amount, rank: usize, colum
             (false, false) => format!(" of {least} to {most}"),
         });
     }
+    line.push_str(&kinds(&live.kinds, blocks));
     line.push_str(&format!(", {}", group.origin.map_or("unknown origin", Origin::name)));
     if let Some(samples) = wording.samples() {
         line.push_str(&format!(", {samples}"));
@@ -139,6 +148,40 @@ fn headline(text: &Text, entry: &StackEntry, amount: &Amount, rank: usize, colum
     }
     line.push_str(&age(entry, &text.report.trace).map(|age| format!(", {age}")).unwrap_or_default());
     line
+}
+
+/// `, definite`, or `, 3 definite, 7 reachable` where there are several kinds; nothing where none is known.
+fn kinds(kinds: &KindCounts, blocks: u64) -> String {
+    let parts = Kind::ALL.into_iter().filter_map(|kind| {
+        let found = kinds.of(kind).blocks;
+        let name = kind.name();
+        (found > 0)
+            .then(|| if found == blocks { format!(", {name}") } else { format!(", {} {name}", count(found)) })
+    });
+    parts.collect()
+}
+
+/// `losing each loses 1 block of 256 B with it`; `None` if nothing else is lost with these blocks.
+fn lost_with(kinds: &KindCounts) -> Option<String> {
+    let (definite, with) = (kinds.of(Kind::Definite).blocks, kinds.lost_with);
+    if definite == 0 || with.blocks == 0 {
+        return None;
+    }
+    let of = |blocks: u64, bytes: u64| {
+        format!("{}{}{}", counted(blocks, "block"), if blocks == 1 { " of " } else { ", " }, size(bytes))
+    };
+    let is_even = with.blocks.is_multiple_of(definite) && with.bytes.is_multiple_of(definite);
+    let mut line = match definite {
+        1 => format!("with it, {}", of(with.blocks, with.bytes)),
+        _ if is_even => format!("with each, {}", of(with.blocks / definite, with.bytes / definite)),
+        _ => format!("with them, {}", of(with.blocks, with.bytes)),
+    };
+    line.push_str(match kinds.cycles {
+        0 => "",
+        cycles if cycles == definite => ", in a cycle",
+        _ => ", some in a cycle",
+    });
+    Some(line)
 }
 
 /// How old the blocks are at the end of the trace.

@@ -1,0 +1,124 @@
+//! What the reachability check found about outstanding blocks.
+
+use super::table::Table;
+use super::warnings::Warnings;
+use libleak_format::header::Check;
+use libleak_format::kinds::{Finding, Kind, Verdict};
+use libleak_format::live::Payload;
+use libleak_format::{Header, RegionKind};
+use serde::Serialize;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// A number of blocks and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// Blocks.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Amount {
+    pub(super) fn add(&mut self, blocks: u64, bytes: u64) {
+        self.blocks = self.blocks.saturating_add(blocks);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// Outstanding blocks by kind. What is not here is of unknown kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindCounts {
+    known: [Amount; Kind::ALL.len()],
+    /// Indirect blocks, of whatever site, that are lost with the definite ones counted here.
+    pub lost_with: Amount,
+    /// Definite blocks that blocks lost with them point back to.
+    pub cycles: u64,
+}
+
+impl KindCounts {
+    /// The blocks of a kind.
+    pub fn of(&self, kind: Kind) -> Amount {
+        self.known[kind as usize - 1]
+    }
+
+    /// All blocks of known kind.
+    pub fn known(&self) -> Amount {
+        self.known.iter().fold(Amount::default(), |mut sum, amount| {
+            sum.add(amount.blocks, amount.bytes);
+            sum
+        })
+    }
+
+    /// Adds other blocks.
+    pub fn merge(&mut self, other: &KindCounts) {
+        for (mine, theirs) in self.known.iter_mut().zip(&other.known) {
+            mine.add(theirs.blocks, theirs.bytes);
+        }
+        self.lost_with.add(other.lost_with.blocks, other.lost_with.bytes);
+        self.cycles = self.cycles.saturating_add(other.cycles);
+    }
+
+    pub(super) fn add(&mut self, verdict: &Verdict, bytes: u64) {
+        self.known[verdict.kind as usize - 1].add(1, bytes);
+        self.cycles += u64::from(verdict.kind == Kind::Definite && verdict.cycle);
+    }
+}
+
+/// Whether the reachability check was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Checked {
+    /// It is complete.
+    Done {
+        /// How long the process waited for it, ns.
+        ns: u64,
+    },
+    /// It was not made, or came to no end: why.
+    Not(&'static str),
+    /// Nothing says why it was not made: the process did not come to its end, or not in a way that libleak sees.
+    #[default]
+    Missing,
+}
+
+impl Checked {
+    pub(super) fn read(header: &Header) -> Checked {
+        match header.check.load(Acquire) {
+            Check::DONE => Checked::Done { ns: header.check_ns.load(Relaxed) },
+            Check::NONE => Checked::Missing,
+            Check::UNDER_WAY => Checked::Not("the process was killed meanwhile"),
+            Check::OFF => Checked::Not("LIBLEAK_LEAK_CHECK is off"),
+            Check::SAMPLED => Checked::Not("only a sample of the blocks is known"),
+            Check::NO_COPY => Checked::Not("the process could not be copied"),
+            Check::NO_SPACE => Checked::Not("no memory or disk space was left for it"),
+            Check::NO_MAPS => Checked::Not("/proc did not say what is mapped where"),
+            Check::FAILED => Checked::Not("the copy of the process ended before it was done"),
+            Check::TOO_LONG => Checked::Not("it took more than 10 seconds"),
+            Check::TOO_MANY => Checked::Not("there were more than 134 million blocks"),
+            Check::OWN_ALLOCATOR => Checked::Not("the executable brings an allocator of its own"),
+            _ => Checked::Not("a newer version of libleak says why"),
+        }
+    }
+}
+
+/// The kinds region, if a check is complete.
+pub(super) struct Findings<'a> {
+    table: Option<Table<'a, Finding>>,
+    /// Blocks born later, in birth units, were not there yet.
+    birth: u64,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn open(file: &'a [u8], header: &Header, warnings: &mut Warnings) -> Findings<'a> {
+        let is_done = header.check.load(Acquire) == Check::DONE;
+        let table = is_done.then(|| Table::open(file, RegionKind::Kinds, "kinds", warnings));
+        let shift = header.clock.birth_shift.load(Relaxed).min(63);
+        Findings { table, birth: header.check_ticks.load(Relaxed) >> shift }
+    }
+
+    /// What was found about the block in this entry of the live table.
+    pub(super) fn get(&self, index: u64, block: &Payload) -> Option<Verdict> {
+        if block.birth > self.birth {
+            return None;
+        }
+        Verdict::unpack(self.table.as_ref()?.get(index)?.0.load(Relaxed))
+    }
+}

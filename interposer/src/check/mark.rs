@@ -1,0 +1,357 @@
+//! Marking: from the roots through the blocks; then from each lost block through those that are lost with it.
+//!
+//! As memcheck does it (memcheck/mc_leakcheck.c): every aligned word that points into a block counts. A pointer to the start
+//! from reachable memory makes the block reachable, one into its inside only possible, unless the block looks like one that is
+//! held by such a pointer. A block that nothing reachable points to is definite, unless a lost one points to it: then it is
+//! indirect, also where the two point at each other, and one of them stands for all.
+//!
+//! There is no recursion and no stack: blocks that are still to be looked into are linked through their findings. Pointers are
+//! followed many at a time, so that the cache misses of one are over when its turn comes.
+
+use super::KINDS;
+use super::blocks::{Block, Blocks, block};
+use super::regions::Regions;
+use crate::arch::prefetch;
+use crate::record::live;
+use crate::sys::{self, Fd};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU32, Ordering::*};
+use libleak_format::kinds::{HOLDER, Kind, Verdict, WORK};
+
+const WORD: usize = size_of::<usize>();
+const PAGE: usize = 4096;
+/// Ranges of so many bytes are asked which of their pages exist.
+const SPARSE: usize = 256 * 1024;
+/// Pointers that are followed at a time.
+const PENDING: usize = 64;
+
+/// The state of a check.
+pub struct Marker<'a> {
+    entries: u64,
+    blocks: Blocks,
+    regions: &'a Regions,
+    pages: Option<Fd>,
+    /// Position plus 1 of the block to look into next; 0 if there is none.
+    next: u32,
+    /// The page of a file that was found readable last.
+    table_page: Cell<usize>,
+    /// Words that may be pointers, still to be followed.
+    pending: [(usize, From); PENDING],
+    waiting: usize,
+}
+
+/// What the present block's pointers mean.
+#[derive(Clone, Copy)]
+enum From {
+    /// They begin at a root; whether the block that holds them is certainly reached.
+    Root { certain: bool },
+    /// The block is lost with the one at this position.
+    Lost { leader: u32 },
+}
+
+/// The finding about the entry at a position.
+fn finding(position: u32) -> &'static AtomicU32 {
+    // SAFETY: there are as many findings as entries.
+    unsafe { &*KINDS.at(u64::from(position)).cast() }
+}
+
+fn kind(word: u32) -> Option<Kind> {
+    Verdict::unpack(word & !HOLDER).map(|verdict| verdict.kind)
+}
+
+impl<'a> Marker<'a> {
+    /// Nothing is marked yet.
+    pub fn new(entries: u64, blocks: Blocks, regions: &'a Regions, pages: Option<Fd>) -> Marker<'a> {
+        for position in 0..entries as u32 {
+            finding(position).store(0, Relaxed);
+        }
+        let pending = [(0, From::Root { certain: true }); PENDING];
+        Marker { entries, blocks, regions, pages, next: 0, table_page: Cell::new(0), pending, waiting: 0 }
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// A word of a root.
+    #[inline]
+    pub fn root(&mut self, word: usize) {
+        self.pointer(word, From::Root { certain: true });
+    }
+
+    /// The block that begins at this address is in use, but what it holds are no roots.
+    pub fn keep(&mut self, address: usize) {
+        if let Some(block) = self.blocks.find(address).filter(|block| block.address == address) {
+            let finding = finding(block.position);
+            let verdict = Verdict { kind: Kind::Reachable, cycle: false, holder: None };
+            let queued = finding.load(Relaxed) & (WORK | HOLDER);
+            finding.store(verdict.pack() | queued, Relaxed);
+        }
+    }
+
+    /// All words of a range of roots, as far as it can be read.
+    pub fn roots(&mut self, start: usize, end: usize) {
+        self.scan(start, end, From::Root { certain: true });
+    }
+
+    /// As [`Marker::roots`], of a file: its pages are asked for one by one, since the file may have become shorter.
+    pub fn roots_of_file(&mut self, start: usize, end: usize) {
+        for page in (start..end).step_by(PAGE) {
+            if sys::is_readable(page) {
+                self.words(page.max(start), (page + PAGE).min(end), From::Root { certain: true });
+            }
+        }
+    }
+
+    /// Follows all pointers from what was marked.
+    pub fn mark(&mut self) {
+        while let Some((block, word)) = self.take() {
+            let certain = kind(word) == Some(Kind::Reachable);
+            finding(block.position).store(word & !(WORK | HOLDER), Relaxed);
+            self.scan(block.address, block.address + block.size, From::Root { certain });
+        }
+    }
+
+    /// Finds out which of the blocks that are not marked are lost with others.
+    pub fn find_lost(&mut self) {
+        for leader in 0..self.entries as u32 {
+            if finding(leader).load(Relaxed) != 0 {
+                continue;
+            }
+            let Some(first) = block(leader) else { continue };
+            let verdict = Verdict { kind: Kind::Definite, cycle: false, holder: None };
+            finding(leader).store(verdict.pack(), Relaxed);
+            self.scan(first.address, first.address + first.size, From::Lost { leader });
+            while let Some((block, word)) = self.take() {
+                finding(block.position).store(word & !(WORK | HOLDER) | (leader + 1), Relaxed);
+                self.scan(block.address, block.address + block.size, From::Lost { leader });
+            }
+        }
+        for position in 0..self.entries as u32 {
+            shorten(position);
+        }
+    }
+
+    fn push(&mut self, block: &Block, kind: Kind, old: u32) {
+        prefetch(live::REGION.at(u64::from(block.position)));
+        prefetch(block.address as *const u8);
+        let flags = Verdict { kind, cycle: false, holder: None }.pack() | old & CYCLE;
+        if old & WORK != 0 {
+            finding(block.position).store(flags | old & (WORK | HOLDER), Relaxed);
+            return;
+        }
+        finding(block.position).store(flags | WORK | self.next, Relaxed);
+        self.next = block.position + 1;
+    }
+
+    /// A block that is still to be looked into, and its finding.
+    fn take(&mut self) -> Option<(Block, u32)> {
+        loop {
+            if self.next == 0 {
+                self.follow();
+            }
+            let position = self.next.checked_sub(1)?;
+            let word = finding(position).load(Relaxed);
+            self.next = word & HOLDER;
+            if let Some(block) = block(position) {
+                return Some((block, word));
+            }
+        }
+    }
+
+    fn scan(&mut self, start: usize, end: usize, from: From) {
+        let regions = self.regions;
+        regions.readable(start, end, |start, end| {
+            if end - start < SPARSE || !self.present(start, end, from) {
+                self.words(start, end, from);
+            }
+        });
+    }
+
+    /// Goes through the pages of a range that exist. False if the kernel does not tell which do.
+    fn present(&mut self, start: usize, end: usize, from: From) -> bool {
+        /// Present, swapped out (Documentation/admin-guide/mm/pagemap.rst).
+        const EXISTS: u64 = 3 << 62;
+        let mut buffer = [0u8; 4096];
+        let mut at = start;
+        while at < end {
+            let first = at & !(PAGE - 1);
+            let wanted = ((end - first).div_ceil(PAGE) * 8).min(buffer.len());
+            let read = self
+                .pages
+                .as_ref()
+                .and_then(|pages| pages.read_at(&mut buffer[..wanted], (first / PAGE * 8) as u64).ok());
+            let Some(read) = read.filter(|read| *read >= 8) else { return at > start };
+            for (index, word) in buffer[..read].chunks_exact(8).enumerate() {
+                let word = word.try_into().map_or(0, u64::from_ne_bytes);
+                if word & EXISTS != 0 {
+                    let page = first + index * PAGE;
+                    self.words(page.max(at), (page + PAGE).min(end), from);
+                }
+            }
+            at = first + read / 8 * PAGE;
+        }
+        true
+    }
+
+    #[inline]
+    fn words(&mut self, start: usize, end: usize, from: From) {
+        let (low, high) = self.blocks.range();
+        let span = high.wrapping_sub(low);
+        let mut at = start.next_multiple_of(WORD);
+        while at + WORD <= end {
+            // SAFETY: aligned, in memory that can be read, of a process in which nothing else runs.
+            let word = unsafe { (at as *const usize).read() };
+            if word.wrapping_sub(low) < span {
+                self.pointer(word, from);
+            }
+            at += WORD;
+        }
+    }
+
+    #[inline]
+    fn pointer(&mut self, word: usize, from: From) {
+        self.pending[self.waiting] = (word, from);
+        self.waiting += 1;
+        if self.waiting == PENDING {
+            self.follow();
+        }
+    }
+
+    /// Follows the pointers that wait.
+    fn follow(&mut self) {
+        let waiting = core::mem::take(&mut self.waiting);
+        let pending = self.pending;
+        let pending = &pending[..waiting];
+        for (word, _) in pending {
+            self.blocks.prefetch_page(*word);
+        }
+        for (word, _) in pending {
+            self.blocks.prefetch_block(*word);
+        }
+        let mut found = [None; PENDING];
+        for ((word, _), found) in pending.iter().zip(&mut found) {
+            *found = self.blocks.find(*word);
+            if let Some(block) = found {
+                prefetch(core::ptr::from_ref(finding(block.position)).cast());
+            }
+        }
+        for ((word, from), found) in pending.iter().zip(found) {
+            if let Some(block) = found {
+                self.reach(&block, *word, *from);
+            }
+        }
+    }
+
+    fn reach(&mut self, block: &Block, word: usize, from: From) {
+        let old = finding(block.position).load(Relaxed);
+        match from {
+            From::Root { certain } => {
+                let present = kind(old);
+                if present == Some(Kind::Reachable) {
+                    return;
+                }
+                let reaches = certain && (word == block.address || self.is_held_inside(block, word));
+                let kind = if reaches { Kind::Reachable } else { Kind::Possible };
+                if present != Some(kind) {
+                    self.push(block, kind, old);
+                }
+            }
+            From::Lost { leader } if block.position == leader => {
+                finding(leader).store(old | CYCLE, Relaxed);
+            }
+            From::Lost { .. } => {
+                if old == 0 || kind(old) == Some(Kind::Definite) {
+                    self.push(block, Kind::Indirect, old);
+                }
+            }
+        }
+    }
+
+    /// memcheck's heuristics: whether the block looks like one that is held by a pointer to this place inside it.
+    fn is_held_inside(&self, block: &Block, pointer: usize) -> bool {
+        let Block { address, size, .. } = *block;
+        let mut readable = 0;
+        self.regions.readable(address, address + size, |start, end| readable += end - start);
+        if readable < size || !pointer.is_multiple_of(WORD) || address % WORD != 0 {
+            return false;
+        }
+        let word = |at: usize| {
+            // SAFETY: aligned, inside the block, which can be read.
+            (at >= address && at + WORD <= address + size).then(|| unsafe { (at as *const usize).read() })
+        };
+        let Some(first) = word(address) else { return false };
+        // `std::string` of libstdc++ before C++11: length, capacity, count of references; the pointer is to the characters.
+        let is_string = || {
+            let capacity = word(address + WORD)?;
+            let total = capacity.checked_add(3 * WORD + 1)?;
+            Some(pointer == address + 3 * WORD && total == size && first <= capacity)
+        };
+        // `new T[n]` of a type with a destructor: their number stands before the elements. Whatever has its length before it in
+        // 64 bits, as SQLite's blocks, has one element as it were.
+        let is_array = || pointer == address + WORD && first > 0 && (size - WORD).is_multiple_of(first);
+        let is_length = || pointer == address + 8 && first > 0 && size - 8 == first;
+        // Another base class: both places hold pointers to tables of virtual functions.
+        let is_base = || self.is_vtable(first) && word(pointer).is_some_and(|inner| self.is_vtable(inner));
+        is_string().unwrap_or(false) || is_length() || is_array() || is_base()
+    }
+
+    /// Whether a table of virtual functions may be at this address: in memory of a file; the first two words of it that are not
+    /// null, among 20, point to code.
+    fn is_vtable(&self, address: usize) -> bool {
+        if !address.is_multiple_of(WORD) || address < PAGE {
+            return false;
+        }
+        let Some((_, region)) = self.regions.find(address).filter(|(_, region)| region.is_readable_file())
+        else {
+            return false;
+        };
+        let end = region.end.min(address + 20 * WORD);
+        let mut functions = 0;
+        for at in (address..end).step_by(WORD) {
+            let page = at & !(PAGE - 1);
+            if page != self.table_page.get() && !sys::is_readable(page) {
+                return false;
+            }
+            self.table_page.set(page);
+            // SAFETY: aligned, on a page that can be read.
+            let word = unsafe { (at as *const usize).read() };
+            if word == 0 {
+                continue;
+            }
+            if !self.regions.find(word).is_some_and(|(_, region)| region.is_code()) {
+                return false;
+            }
+            functions += 1;
+            if functions == 2 {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The bit of a finding that says that the block is part of a cycle.
+const CYCLE: u32 = 1 << 28;
+
+/// Makes an indirect finding name the block at the end of its chain of holders; and those on the way.
+fn shorten(position: u32) {
+    let holder = |position: u32| {
+        let word = finding(position).load(Relaxed);
+        Verdict::unpack(word).filter(|verdict| verdict.kind == Kind::Indirect)?.holder
+    };
+    let mut end = position;
+    while let Some(next) = holder(end) {
+        end = next;
+    }
+    let mut at = position;
+    while let Some(next) = holder(at) {
+        if next == end {
+            break;
+        }
+        let word = finding(at).load(Relaxed);
+        finding(at).store(word & !HOLDER | (end + 1), Relaxed);
+        at = next;
+    }
+}
