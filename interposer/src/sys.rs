@@ -215,13 +215,13 @@ pub fn thread_exists(pid: u32, tid: u32) -> bool {
 }
 
 /// Makes a process that has a copy of this one's memory and of the calling thread, and nothing to tell its parent: no signal is
-/// sent at its end, and only [`wait_for_copy`] sees it. Its process id; 0 in the copy.
+/// sent at its end, a debugger does not see it, and only [`copy_has_ended`] does. Its process id; 0 in the copy.
 ///
 /// # Safety
 ///
 /// The copy may only use what no other thread could have held at that moment: no lock, no allocator, nothing of libc's.
 pub unsafe fn copy_process() -> Result<u32, i32> {
-    checked(syscall!(SYS_clone, 0, 0, 0, 0, 0)).map(|pid| pid as u32)
+    checked(syscall!(SYS_clone, libc::CLONE_UNTRACED, 0, 0, 0, 0)).map(|pid| pid as u32)
 }
 
 /// Whether the copy with this process id has ended; waits for that if `wait`.
