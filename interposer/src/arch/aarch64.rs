@@ -46,6 +46,15 @@ pub fn signal_frame(_: usize, _: &mut Memory) -> Option<[usize; 3]> {
     None
 }
 
+/// Not needed here: the code of procedure linkage tables leaves stack and link register alone, and is guessed well.
+///
+/// # Safety
+///
+/// None is needed.
+pub unsafe fn linkage_cfa(_: usize) -> Option<i64> {
+    None
+}
+
 /// Address of the calling thread's variable `libleak_thread`.
 #[inline(always)]
 pub fn thread_variable() -> usize {

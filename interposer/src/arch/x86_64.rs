@@ -54,6 +54,26 @@ pub fn signal_frame(sp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
     Some([at(context::PC)?, at(context::SP)?, at(context::FP)?])
 }
 
+/// The distance from sp to the CFA at an instruction of a procedure linkage table, which LLVM's linker gives no call frame
+/// information. `None` if the code at `pc` does not look like one.
+///
+/// # Safety
+///
+/// A thread must have been interrupted at `pc`.
+pub unsafe fn linkage_cfa(pc: usize) -> Option<i64> {
+    // SAFETY: no byte is read that is not of the instruction that begins with those before it, and those that follow in a stub.
+    let byte = |offset: usize| unsafe { ((pc + offset) as *const u8).read() };
+    match byte(0) {
+        // endbr64
+        0xf3 if byte(1) == 0x0f && byte(2) == 0x1e && byte(3) == 0xfa => Some(8),
+        // jmp *slot(%rip)
+        0xff if byte(1) == 0x25 => Some(8),
+        // push $index; then jmp to the first stub
+        0x68 if byte(5) == 0xe9 => Some(8),
+        _ => None,
+    }
+}
+
 /// Address of the calling thread's variable `libleak_thread`.
 #[inline(always)]
 pub fn thread_variable() -> usize {

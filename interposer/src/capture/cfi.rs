@@ -3,7 +3,7 @@
 use super::find_object;
 use super::registers::Registers;
 use super::rules::{Fp, Kind, Rule};
-use crate::arch::{FP, RA, SAVED, SP};
+use crate::arch::{self, FP, RA, SAVED, SP};
 use crate::record::modules::{self, Image};
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, EhFrameHdr, Encoding, EndianSlice, EvaluationResult, EvaluationStorage,
@@ -47,7 +47,11 @@ pub fn rule(context: &mut Context, pc: usize, exact: bool) -> Rule {
         row(context, &image, address).map(|found| simple(&found, pc).unwrap_or(Rule::of_kind(Kind::Full)))
     };
     // A return address that nothing was called before is the start of a function that was put there by hand (makecontext).
-    let rule = at(lookup_address(pc, exact)).or_else(|| at(pc));
+    let rule = at(lookup_address(pc, exact)).or_else(|| at(pc)).or_else(|| {
+        // SAFETY: an exact address is where a signal has come.
+        let linkage = if exact { unsafe { arch::linkage_cfa(pc) } } else { None };
+        Rule::new(Kind::Sp, linkage?, Fp::Same, 0)
+    });
     rule.unwrap_or(Rule::of_kind(Kind::Guess)).in_module(module)
 }
 
@@ -113,11 +117,13 @@ fn simple(found: &Row<'_>, pc: usize) -> Option<Rule> {
         CfaRule::RegisterAndOffset { .. } => return None,
         CfaRule::Expression(expression) => {
             let bytes = found.bytes(expression)?;
-            match operations(bytes)? {
-                [
-                    Some(Operation::RegisterOffset { register: Register(FP), offset, .. }),
-                    Some(Operation::Deref { .. }),
-                ] => (Kind::AtFp, offset),
+            match operations(bytes) {
+                Some(
+                    [
+                        Some(Operation::RegisterOffset { register: Register(FP), offset, .. }),
+                        Some(Operation::Deref { .. }),
+                    ],
+                ) => (Kind::AtFp, offset),
                 _ => (Kind::Sp, constant_above_sp(bytes, pc)?),
             }
         }
@@ -278,4 +284,54 @@ fn caller(
         caller.sp = value(SP, rule)?;
     }
     Some(Some(caller))
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    // An entry of a procedure linkage table, with the call frame information that linkers make for it: the CFA is
+    // sp + 8, and 8 more from the entry's byte 11 on.
+    core::arch::global_asm!(
+        ".p2align 4",
+        "libleak_test_plt_entry:",
+        ".cfi_startproc",
+        ".cfi_escape 0x0f, 11, 0x77, 8, 0x80, 0, 0x3f, 0x1a, 0x3b, 0x2a, 0x33, 0x24, 0x22",
+        "jmp libleak_test_plt_entry",
+        ".p2align 4",
+        ".cfi_endproc",
+    );
+    unsafe extern "C" {
+        fn libleak_test_plt_entry();
+    }
+
+    #[test]
+    fn the_procedure_linkage_table_has_rules_without_other_registers() {
+        let mut context = Box::new(Context::new_in());
+        let entry = libleak_test_plt_entry as *const () as usize;
+        let image = find_object::find(entry).expect("the test's own image");
+        for (offset, cfa_offset) in [(0, 8), (10, 8), (11, 16), (15, 16)] {
+            let pc = entry + offset;
+            let rule = simple(&row(&mut context, &image, pc).expect("a row"), pc).expect("a rule");
+            assert_eq!((rule.kind(), rule.cfa_offset()), (Kind::Sp, cfa_offset), "at byte {offset}");
+        }
+    }
+
+    #[test]
+    fn stubs_without_call_frame_information_are_known_by_their_code() {
+        let at = |code: [u8; 16]| {
+            // SAFETY: as long as two instructions.
+            unsafe { arch::linkage_cfa(code.as_ptr() as usize) }
+        };
+        let padded = |code: &[u8]| {
+            let mut padded = [0xcc; 16];
+            padded[..code.len()].copy_from_slice(code);
+            padded
+        };
+        assert_eq!(at(padded(&[0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25])), Some(8));
+        assert_eq!(at(padded(&[0xff, 0x25, 1, 2, 3, 4])), Some(8));
+        assert_eq!(at(padded(&[0x68, 1, 0, 0, 0, 0xe9, 1, 2, 3, 4])), Some(8));
+        assert_eq!(at(padded(&[0x68, 1, 0, 0, 0, 0xc3])), None, "a push that no stub has");
+        assert_eq!(at(padded(&[0x55, 0x48, 0x89, 0xe5])), None, "a function's beginning");
+    }
 }

@@ -20,7 +20,7 @@ pub struct Walker {
     generation: u64,
     /// New frames of the present walk, innermost first.
     fresh: &'static mut [Entry],
-    paths: &'static mut Paths,
+    paths: Paths,
     /// Where the way of the present walk should be kept.
     place: Place,
     /// Outer frames that the last walk had in common with the one before it.
@@ -42,7 +42,7 @@ struct Walked {
 
 impl Walker {
     /// A walker that remembers nothing, for stacks of as many frames as each of the arrays has room for.
-    pub fn new(memo: Memo, fresh: &'static mut [Entry], paths: &'static mut Paths) -> Walker {
+    pub fn new(memo: Memo, fresh: &'static mut [Entry], paths: Paths) -> Walker {
         let place = Place::first(&Caller::default());
         Walker { memo, generation: 0, fresh, paths, place, kept: 0, last: (0, 0) }
     }
@@ -274,25 +274,47 @@ fn learn(context: &mut Context, pc: usize, exact: bool) -> Rule {
     rule
 }
 
-/// Whether a signal handler runs between here and the first frame whose stack pointer `is_beyond`.
+/// What lies between a hook and one that was called later.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Between {
+    /// The real function that the outer hook calls has called the inner one.
+    Call,
+    /// A signal handler has interrupted the outer one.
+    Handler,
+    /// Nothing of the outer hook's: it is no longer under way.
+    Nothing,
+}
+
+/// What lies between the hook at `holder` and here. `None` if the stack cannot be followed so far.
 #[cold]
-pub fn is_in_handler(is_beyond: impl Fn(usize) -> bool, stack: &mut Stack, context: &mut Context) -> bool {
+pub fn between(holder: usize, stack: &mut Stack, context: &mut Context) -> Option<Between> {
     const FARTHEST: usize = 1024;
+    let own = crate::runtime::own_code();
+    let bounds = *stack;
     let Registers { pc, sp, fp, .. } = arch::registers();
     let mut memory = stack.memory(sp);
     let mut position = Position { pc, sp, fp, exact: true };
+    let (mut left, mut handler) = (false, false);
     for _ in 0..FARTHEST {
         let known = CACHE.get(position.pc, position.exact, modules::generation());
         let rule = known.unwrap_or_else(|| learn(context, position.pc, position.exact));
-        if rule.kind() == Kind::Signal {
-            return true;
+        if rule.kind() == Kind::Guess {
+            break;
         }
-        match next(rule, position, &mut memory) {
-            Ok(next) if !is_beyond(next.sp) => position = next,
-            _ => return false,
+        let is_own = own.contains(&position.pc);
+        left |= !is_own;
+        handler |= rule.kind() == Kind::Signal;
+        position = next(rule, position, &mut memory).ok()?;
+        if left && bounds.is_outside(position.sp, holder) {
+            return Some(match (is_own && position.sp == holder, handler) {
+                (true, true) => Between::Handler,
+                (true, false) => Between::Call,
+                // Other frames have taken the place of the outer hook's.
+                (false, _) => Between::Nothing,
+            });
         }
     }
-    false
+    handler.then_some(Between::Handler)
 }
 
 /// The caller of the function of libleak's in which `registers` were read.

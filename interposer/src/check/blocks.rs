@@ -262,6 +262,26 @@ impl Blocks {
         self.at(address).and_then(|at| self.find_small(at, address)).or_else(|| self.find_large(address))
     }
 
+    /// Where the first block at or after `address` begins; `end` if none does before it.
+    pub fn next(&self, address: usize, end: usize) -> usize {
+        let mut at = address;
+        let small = loop {
+            if at >= end {
+                break None;
+            }
+            if let Some(index) = self.at(at) {
+                let (from, to) = (self.windows[index] as usize, self.windows[index + 1] as usize);
+                let offset = at & ((1 << PAGE_LOG2) - 1);
+                let before = self.sorted[from..to].partition_point(|block| Packed(*block).offset() < offset);
+                break self.sorted.get(from + before).and_then(|packed| block(Packed(*packed).position()));
+            }
+            at = (window(at) + 1) << WINDOW_LOG2;
+        };
+        let large = self.large.get(self.large.partition_point(|block| block.address < address));
+        let starts = [small.map(|block| block.address), large.map(|block| block.address)];
+        starts.into_iter().flatten().fold(end, usize::min)
+    }
+
     #[inline]
     fn find_small(&self, at: usize, address: usize) -> Option<Block> {
         let (start, end) = (self.windows[at] as usize, self.windows[at + 1] as usize);

@@ -283,8 +283,9 @@ impl Finder<'_, '_> {
                 match marker.blocks().find(at) {
                     Some(block) => at = (block.address + block.size.max(1)).next_multiple_of(WORD),
                     None => {
-                        marker.roots(at, at + WORD);
-                        at += WORD;
+                        let next = marker.blocks().next(at, end);
+                        marker.roots(at, next);
+                        at = next;
                     }
                 }
             }

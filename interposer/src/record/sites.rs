@@ -6,7 +6,7 @@ use crate::file::{self, Writer};
 use crate::single;
 use crate::thread::roster::SLOTS;
 use core::cell::Cell;
-use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::*, compiler_fence};
 use libleak_format::Header;
 use libleak_format::live::MAX_SITES;
 use libleak_format::sites::{Estimates, Lifetimes, Site, SiteFlags, Tally, lifetime_bucket};
@@ -161,7 +161,8 @@ pub struct Counters {
     share: Share,
 }
 
-/// The counters by site, for one slot: open addressing, grown by doubling. Only its thread uses it.
+/// The counters by site, for one slot: open addressing, grown by doubling. Only its thread uses it, and may find it at any moment
+/// between two stores, if a signal handler has left by `longjmp`.
 pub struct CounterMap {
     /// Site plus 1, or 0.
     entries: *mut (u32, Option<Counters>),
@@ -225,21 +226,23 @@ impl CounterMap {
             position += 1;
         }
         let place = &mut slots[position & mask];
-        *place = entry;
+        place.1 = entry.1;
+        compiler_fence(SeqCst);
+        place.0 = entry.0;
         place.1.as_mut()
     }
 
     fn grow(&mut self) -> Option<()> {
         let capacity = (self.capacity * 2).max(64);
         let entries = arena::take(capacity * size_of::<(u32, Option<Counters>)>())?.cast();
-        let old = core::mem::replace(self, CounterMap { entries, capacity, used: self.used });
-        if !old.entries.is_null() {
-            // SAFETY: the old table, which nobody else uses.
-            let old = unsafe { core::slice::from_raw_parts(old.entries, old.capacity) };
-            for entry in old.iter().filter(|entry| entry.0 != 0) {
-                self.put(*entry);
-            }
+        let mut grown = CounterMap { entries, capacity, used: self.used };
+        for entry in self.slots().iter().filter(|entry| entry.0 != 0) {
+            grown.put(*entry);
         }
+        // Half of the new table may be taken for the whole, but never the old one for twice as much.
+        self.entries = grown.entries;
+        compiler_fence(SeqCst);
+        self.capacity = grown.capacity;
         Some(())
     }
 }

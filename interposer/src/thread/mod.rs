@@ -15,9 +15,9 @@ mod variable;
 pub use state::State;
 
 use crate::capture::bounds::Stack;
-use crate::capture::walk;
+use crate::capture::walk::{self, Between};
 use crate::record::lose;
-use crate::{fork, runtime};
+use crate::{fork, runtime, sys};
 use core::sync::atomic::{AtomicPtr, Ordering::*, compiler_fence};
 use state::Phase;
 pub use variable::variable;
@@ -146,43 +146,90 @@ fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
         let holder = guard.load(Relaxed);
         if holder == 0 || stack.is_outside(sp, holder) {
             // SAFETY: nobody is in it any more.
-            return Some(unsafe { hold(state, sp) });
+            return Some(unsafe { take_over(state, sp) });
         }
-        // SAFETY: the state is this thread's, and its hook is in a call.
-        if phase.load(Relaxed) == Phase::Calling as u32 && !unsafe { is_interrupted(state, sp, holder) } {
-            return None;
+        if phase.load(Relaxed) == Phase::Calling as u32 {
+            // SAFETY: the state is this thread's, and its hook is in a call.
+            match unsafe { between(state, sp, holder) } {
+                Between::Call => return None,
+                // SAFETY: its hook is gone.
+                Between::Nothing => return Some(unsafe { take_over(state, sp) }),
+                Between::Handler => {}
+            }
         }
         // SAFETY: as above.
         state = unsafe { nested(&(*state).nested, stack)? };
     }
-    lose(|lost| &lost.dropped_events);
+    // One more is for searches only, in which no handler can come.
+    let blocked = sys::block_signals(!0);
+    // SAFETY: as above.
+    let found = unsafe { find_skipped(&mut *state, sp) };
+    sys::block_signals(blocked);
+    if found.is_none() {
+        lose(|lost| &lost.dropped_events);
+    }
+    found
+}
+
+/// Takes a state whose hook is over, or was skipped.
+///
+/// # Safety
+///
+/// As for [`hold`].
+unsafe fn take_over(state: *mut State, sp: usize) -> Entered {
+    // SAFETY: as the caller promises.
+    let (skipped, mut entered) = unsafe { ((*state).guard.load(Relaxed) != 0, hold(state, sp)) };
+    if skipped {
+        entered.recover();
+    }
+    entered
+}
+
+/// Takes the first state whose hook did not come to its end: one that a `longjmp` skipped looks as if it were under way if what came
+/// later has called more deeply. Walks with what `spare` has for it.
+#[cold]
+fn find_skipped(spare: &mut State, sp: usize) -> Option<Entered> {
+    let State { stack, context, .. } = spare;
+    // SAFETY: the calling thread's own variable, and its states, which live for good; those of other hooks are only asked for
+    // atomics.
+    unsafe {
+        let mut state = (*variable()).state;
+        let mut holders = [0; MAX_NESTING];
+        for level in 0..MAX_NESTING {
+            let holder = (*state).guard.load(Relaxed);
+            // A hook at the same place would have taken over the first of two.
+            let is_skipped =
+                holders.contains(&holder) || walk::between(holder, stack, context) == Some(Between::Nothing);
+            if is_skipped {
+                return Some(take_over(state, sp));
+            }
+            holders[level] = holder;
+            state = (*state).nested.load(Relaxed);
+        }
+    }
     None
 }
 
-/// Whether it was a signal that interrupted the real function which the hook at `holder` calls: else the call that was made at `sp`
-/// is that function's own business.
+/// What lies between the hook at `holder`, which calls the real function, and the present one, called at `sp`.
 ///
 /// # Safety
 ///
 /// `state` must be the calling thread's, in a call.
-unsafe fn is_interrupted(state: *mut State, sp: usize, holder: usize) -> bool {
+unsafe fn between(state: *mut State, sp: usize, holder: usize) -> Between {
     /// What the kernel puts on a stack for a handler takes more bytes than this.
     const SIGNAL_FRAME: usize = 512;
-    if holder.wrapping_sub(sp) < SIGNAL_FRAME {
-        return false;
-    }
     // SAFETY: nobody else looks at these fields: the hook does not during its call, and another handler that comes now is told
     // to keep off.
-    unsafe {
+    let found = unsafe {
         (*state).phase.store(Phase::Recording as u32, Relaxed);
         compiler_fence(SeqCst);
-        let stack = (*state).stack;
-        let is_beyond = |sp| stack.is_outside(sp, holder);
-        let found = walk::is_in_handler(is_beyond, &mut (*state).stack, &mut (*state).context);
+        let found = walk::between(holder, &mut (*state).stack, &mut (*state).context);
         compiler_fence(SeqCst);
         (*state).phase.store(Phase::Calling as u32, Relaxed);
         found
-    }
+    };
+    let is_near = holder.wrapping_sub(sp) < SIGNAL_FRAME;
+    found.unwrap_or(if is_near { Between::Call } else { Between::Handler })
 }
 
 #[cold]

@@ -113,21 +113,20 @@ fn record(number: u32) -> Option<&'static ThreadRecord> {
 
 /// Enters the calling thread into the file and gives it the state's slot.
 fn enlist(state: &mut State, sp: usize) {
-    state.cursor.close();
     if let Some(previous) = record(state.slot.thread.load(Relaxed)) {
         previous.end.store(clock::now(), Relaxed);
     }
     state.stack = Stack::ending_at(stack_end(sp));
     state.control_block.store(thread_pointer(), Relaxed);
-    state.walker.forget();
     // The thread before may have ended inside a handler that interrupted libleak.
+    state.recover();
     let mut nested = state.nested.load(Relaxed);
     // SAFETY: states live for good, and these are the calling thread's now.
-    while let Some(inner) = unsafe { nested.as_ref() } {
+    while let Some(inner) = unsafe { nested.as_mut() } {
+        inner.recover();
         inner.guard.store(0, Relaxed);
         nested = inner.nested.load(Relaxed);
     }
-    state.pending_new = None;
     state.slot.operation.store(0, Relaxed);
     let index = if THREADS.count() < THREAD_OVERFLOW as u64 { THREADS.allocate() } else { None };
     let index = index.map_or(THREAD_OVERFLOW, |index| index.min(THREAD_OVERFLOW as u64) as u16);

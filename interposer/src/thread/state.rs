@@ -92,9 +92,7 @@ impl State {
     pub(super) fn make(slot: &'static Slot, slot_index: u32, stack: Stack) -> Option<*mut State> {
         let depth = options::get().depth;
         let memo = Memo::new(array(depth, Entry::VOID)?, array(depth * Memo::WORDS, Word::FOLLOW)?);
-        // SAFETY: fresh memory, zeroed, which is what no paths look like.
-        let paths = unsafe { &mut *arena::take(size_of::<Paths>())?.cast::<Paths>() };
-        let walker = Walker::new(memo, array(depth, Entry::VOID)?, paths);
+        let walker = Walker::new(memo, array(depth, Entry::VOID)?, Paths::new()?);
         let state = arena::take(size_of::<State>())?.cast::<State>();
         // SAFETY: fresh memory of the right size; written field by field, so that the large `Context` is made in place.
         unsafe {
@@ -124,6 +122,19 @@ impl State {
             (&raw mut (*state).next_state).write(core::ptr::null_mut());
         }
         Some(state)
+    }
+
+    /// Makes it whole again when a `longjmp` has left a hook in the middle of anything. What the file has is so at every moment,
+    /// and so are the counters and paths; the rest may be half stored, and is forgotten.
+    #[cold]
+    pub(super) fn recover(&mut self) {
+        self.walker.forget();
+        self.pending_new = None;
+        self.fresh = live::Fresh::new();
+        self.recent_sites = [(0, 0); RECENT_SITES];
+        self.callers = [(0, 0); CALLERS];
+        // Times and addresses in a chunk count from those before, which may not be in it.
+        self.cursor.close();
     }
 
     /// Whether an allocation of `size` bytes, which the thread's count does not pass, is to be recorded.
