@@ -165,19 +165,22 @@ fn data_of_an_open_library_holds_blocks_and_that_of_a_closed_one_does_not() {
 fn variables_of_main_are_in_use_until_it_returns() {
     let fixture = Fixture::c("kinds_ends.c");
     for (way, kind) in [
-        ("return", "definite"),
-        ("exit", "reachable"),
-        ("_exit", "reachable"),
-        ("_Exit", "reachable"),
-        ("quick_exit", "reachable"),
-        ("thread", "reachable"),
+        (&["return"][..], "definite"),
+        (&["exit"], "reachable"),
+        (&["_exit"], "reachable"),
+        (&["_Exit"], "reachable"),
+        (&["quick_exit"], "reachable"),
+        (&["thread"], "reachable"),
+        (&["signal", "1"], "reachable"),
+        (&["signal", "2"], "reachable"),
+        (&["signal", "15"], "reachable"),
     ] {
-        let program = Program::new(fixture.executable()).arg(way);
+        let program = Program::new(fixture.executable()).args(way);
         let report = assert_behaves_the_same(&program).report();
         assert_named_right(&report);
         let kinds = only(&report, "of_main").kinds;
         let found = kinds.each().into_iter().find(|(_, amount)| amount.blocks > 0);
-        assert_eq!(found.map(|(kind, _)| kind), Some(kind), "{way}");
+        assert_eq!(found.map(|(kind, _)| kind), Some(kind), "{way:?}");
     }
 }
 

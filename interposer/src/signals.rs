@@ -37,6 +37,10 @@ fn handler_on_stack() -> usize {
     handler() + arch::NOP
 }
 
+fn restorer() -> usize {
+    arch::return_from_signal as *const () as usize + arch::NOP
+}
+
 fn is_ours(handler: usize) -> bool {
     handler == self::handler() || handler == handler_on_stack()
 }
@@ -47,7 +51,7 @@ pub fn set_up() {
         return;
     }
     let flags = (SA_ONSTACK | SA_RESTART) as u64 | SA_RESTORER;
-    let restorer = arch::return_from_signal as *const () as usize;
+    let restorer = restorer();
     for signal in GUARDED {
         if sys::action(signal).is_some_and(|action| action.handler == SIG_DFL) {
             sys::set_action(signal, &Action { handler: handler(), flags, restorer, mask: 0 });
@@ -104,8 +108,7 @@ pub fn tell(action: &mut sigaction) {
     if !is_ours(action.sa_sigaction) {
         return;
     }
-    let untouched = arch::return_from_signal as *const () as usize;
-    if action.sa_restorer.is_some_and(|restorer| restorer as *const () as usize == untouched) {
+    if action.sa_restorer.is_some_and(|theirs| theirs as *const () as usize == restorer()) {
         // SAFETY: the action of every signal after exec.
         *action = unsafe { core::mem::zeroed() };
         return;

@@ -3,6 +3,7 @@
 #include "asleep.h"
 #include "keep.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,8 @@ int main(int count, char **args) {
         fflush(stdout), _Exit(4);
     if (!strcmp(way, "quick_exit"))
         fflush(stdout), quick_exit(6);
+    if (!strcmp(way, "signal"))
+        fflush(stdout), kill(getpid(), count > 2 ? atoi(args[2]) : SIGTERM);
     if (!strcmp(way, "thread")) {
         pthread_t thread;
         pthread_create(&thread, NULL, exits, NULL);

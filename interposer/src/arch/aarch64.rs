@@ -41,6 +41,9 @@ pub fn registers() -> Registers {
     registers
 }
 
+/// Not looked for here: the stack counts from the handler outwards.
+pub const INTERRUPTED: Option<core::ops::Range<usize>> = None;
+
 /// Signal frames take the full walk, by the call frame information of the vdso.
 pub fn signal_frame(_: usize, _: &mut Memory) -> Option<[usize; 3]> {
     None
@@ -155,7 +158,7 @@ pub extern "C" fn last_signal(signal: i32) {
 /// As in the other file.
 #[unsafe(naked)]
 pub extern "C" fn return_from_signal() {
-    core::arch::naked_asm!("mov x8, {}", "svc 0", const libc::SYS_rt_sigreturn)
+    core::arch::naked_asm!("nop", "mov x8, {}", "svc 0", const libc::SYS_rt_sigreturn)
 }
 
 /// Ends the process with SIGILL.

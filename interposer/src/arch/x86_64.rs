@@ -48,6 +48,9 @@ mod context {
     pub const PC: usize = 168;
 }
 
+/// Where all general registers of what a signal handler interrupted are, from the frame of its return code.
+pub const INTERRUPTED: Option<core::ops::Range<usize>> = Some(40..context::PC);
+
 /// pc, sp and frame pointer of what a signal handler interrupted, whose return code has its frame at `sp`.
 pub fn signal_frame(sp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
     let mut at = |offset: usize| memory.read(sp.wrapping_add(offset));
@@ -184,10 +187,37 @@ pub extern "C" fn last_signal(signal: i32) {
     core::arch::naked_asm!("nop", "jmp {}", sym crate::signals::last)
 }
 
-/// What a handler returns to: `rt_sigreturn`, in the very words by which debuggers know it.
+/// [`NOP`] behind it is what a handler returns to: `rt_sigreturn`, in the very words by which debuggers know it. Unwinders look
+/// return addresses up one byte before. What was interrupted has its registers in the context at sp (`ucontext_t`).
 #[unsafe(naked)]
 pub extern "C" fn return_from_signal() {
-    core::arch::naked_asm!("mov rax, {}", "syscall", const libc::SYS_rt_sigreturn)
+    core::arch::naked_asm!(
+        ".cfi_startproc",
+        ".cfi_signal_frame",
+        ".cfi_def_cfa rsp, 0",
+        ".cfi_offset r8, 40",
+        ".cfi_offset r9, 48",
+        ".cfi_offset r10, 56",
+        ".cfi_offset r11, 64",
+        ".cfi_offset r12, 72",
+        ".cfi_offset r13, 80",
+        ".cfi_offset r14, 88",
+        ".cfi_offset r15, 96",
+        ".cfi_offset rdi, 104",
+        ".cfi_offset rsi, 112",
+        ".cfi_offset rbp, 120",
+        ".cfi_offset rbx, 128",
+        ".cfi_offset rdx, 136",
+        ".cfi_offset rax, 144",
+        ".cfi_offset rcx, 152",
+        ".cfi_offset rsp, 160",
+        ".cfi_offset rip, 168",
+        "nop",
+        "mov rax, {}",
+        "syscall",
+        ".cfi_endproc",
+        const libc::SYS_rt_sigreturn,
+    )
 }
 
 /// Ends the process with SIGILL.

@@ -19,12 +19,12 @@ mod roots;
 mod snapshot;
 mod threads;
 
-use crate::capture::bounds::Memory;
 use crate::capture::cfi::{self, Step};
 use crate::capture::registers::Registers;
 use crate::file::Writer;
 use crate::record::{live, sampling};
 use crate::{arch, clock, elf, fork, next, options, runtime, single, sys, thread};
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering::*};
 use libleak_format::RegionKind;
 use libleak_format::header::{Allocator, Check, Header};
@@ -51,14 +51,14 @@ pub fn at_end(header: &Header) {
     if CHECKING.swap(true, AcqRel) {
         return;
     }
-    let registers = caller();
-    let result = check(header, &registers);
+    let place = place();
+    let result = check(header, &place);
     header.check.store(result, Release);
     CHECKING.store(false, Release);
 }
 
-/// Makes a check for a thread that has gone on at `registers`; a value of [`Check`].
-fn check(header: &Header, registers: &Registers) -> u32 {
+/// Makes a check for a thread that has come to `place`; a value of [`Check`].
+fn check(header: &Header, place: &Place) -> u32 {
     if sampling::mean() != 0 {
         return Check::SAMPLED;
     }
@@ -72,7 +72,7 @@ fn check(header: &Header, registers: &Registers) -> u32 {
         header.check_ticks.store(clock::now(), Relaxed);
         Check::DONE
     } else {
-        snapshot::check(header, registers)
+        snapshot::check(header, place)
     };
     if held {
         fork::release();
@@ -94,51 +94,60 @@ fn make_room() -> Result<u64, u32> {
     Ok(entries)
 }
 
-/// The registers of the function that called libleak; of `exit`'s caller where that is how the process ends. What is farther in
-/// on the stack belongs to functions that have done their work.
+/// Where the program has come to on the thread that makes the check.
+struct Place {
+    registers: Registers,
+    /// Where the kernel keeps all registers of what a signal has interrupted.
+    interrupted: Range<usize>,
+}
+
+/// The registers of the function that called libleak; of `exit`'s caller where that is how the process ends; of what was interrupted
+/// by the signal that ends it. What is farther in on the stack belongs to functions that have done their work, and a signal's
+/// frame has words that the kernel did not write.
 #[inline(never)]
-fn caller() -> Registers {
-    let mut registers = arch::registers();
-    let Some(mut state) = thread::enter(registers.sp) else { return registers };
+fn place() -> Place {
+    let registers = arch::registers();
+    let mut place = Place { registers, interrupted: 0..0 };
+    let Some(mut state) = thread::enter(registers.sp) else { return place };
     let mut memory = state.stack.memory(registers.sp);
-    let own = runtime::own_code();
     let mut exact = true;
-    while own.contains(&registers.pc) {
-        match step(&mut state.context, &mut registers, exact, &mut memory) {
-            Some(interrupted) => exact = interrupted,
-            None => return registers,
+    let mut step = |place: &mut Place| {
+        let from = place.registers;
+        let step = cfi::step(&mut state.context, &mut place.registers, exact, |address| memory.read(address));
+        let Step::Caller { exact: interrupted } = step else { return false };
+        exact = interrupted;
+        match (interrupted, arch::INTERRUPTED) {
+            (true, Some(range)) => place.interrupted = from.sp + range.start..from.sp + range.end,
+            // As if the handler were all.
+            (true, None) => place.registers = from,
+            (false, _) => {}
+        }
+        !interrupted
+    };
+    let own = runtime::own_code();
+    while own.contains(&place.registers.pc) {
+        if !step(&mut place) {
+            return place;
         }
     }
-    let at_exit = registers;
-    let Some(exit) = next::find(c"exit") else { return at_exit };
-    // `__run_exit_handlers`, `exit`.
-    for _ in 0..3 {
-        let is_exit = (exit..exit + EXIT_LENGTH).contains(&registers.pc);
-        match step(&mut state.context, &mut registers, exact, &mut memory) {
-            Some(interrupted) => exact = interrupted,
-            None => break,
+    let Some(exit) = next::find(c"exit") else { return place };
+    let mut outer = Place { interrupted: 0..0, ..place };
+    // What libleak's handler returns to; or `__run_exit_handlers`, `exit`.
+    for frame in 0..3 {
+        let is_exit = (exit..exit + EXIT_LENGTH).contains(&outer.registers.pc);
+        let goes_on = step(&mut outer);
+        if is_exit || (frame == 0 && !outer.interrupted.is_empty()) {
+            return outer;
         }
-        if is_exit {
-            return registers;
+        if !goes_on {
+            break;
         }
     }
-    at_exit
+    place
 }
 
 /// More bytes than `exit` has, and fewer than it has with the functions behind it that call anything.
 const EXIT_LENGTH: usize = 64;
-
-fn step(
-    context: &mut cfi::Context,
-    registers: &mut Registers,
-    exact: bool,
-    memory: &mut Memory,
-) -> Option<bool> {
-    match cfi::step(context, registers, exact, |address| memory.read(address)) {
-        Step::Caller { exact } => Some(exact),
-        _ => None,
-    }
-}
 
 /// Where the code of libleak and its variables are.
 fn own_image() -> (usize, usize) {

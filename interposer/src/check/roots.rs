@@ -10,11 +10,11 @@
 //! | other anonymous memory: the loader's, variables of modules | all of it |
 //! | libleak's own | nothing |
 
+use super::Place;
 use super::mark::Marker;
 use super::pool::{Plain, Pool};
 use super::regions::{Region, Regions};
 use super::threads::Threads;
-use crate::capture::registers::Registers;
 use crate::record::{mappings, stacks};
 use crate::{arch, arena, file, runtime, sys, thread};
 use libleak_format::header::{Attach, Inherited};
@@ -44,7 +44,7 @@ struct Finder<'a, 'b> {
     marker: &'a mut Marker<'b>,
     regions: &'a Regions,
     threads: &'a Threads,
-    registers: &'a Registers,
+    place: &'a Place,
     /// libleak's own memory, by address.
     own: &'a [Range],
     tid_offset: Option<usize>,
@@ -53,19 +53,13 @@ struct Finder<'a, 'b> {
 }
 
 /// Marks what roots point to.
-pub fn visit(
-    marker: &mut Marker,
-    registers: &Registers,
-    threads: &Threads,
-    regions: &Regions,
-    pool: &mut Pool,
-) {
+pub fn visit(marker: &mut Marker, place: &Place, threads: &Threads, regions: &Regions, pool: &mut Pool) {
     let Some(own) = own_memory(pool) else { return };
     let mut finder = Finder {
         marker,
         regions,
         threads,
-        registers,
+        place,
         own,
         tid_offset: tid_offset(threads.tid),
         all_known: all_known(),
@@ -133,7 +127,8 @@ impl Finder<'_, '_> {
     }
 
     fn registers(&mut self) {
-        let registers = self.registers;
+        let Place { registers, interrupted } = self.place;
+        self.marker.roots(interrupted.start, interrupted.end);
         for word in [registers.fp].into_iter().chain(registers.saved) {
             self.marker.root(word);
         }
@@ -305,7 +300,8 @@ impl Finder<'_, '_> {
     /// The lowest address of a thread's stack that is in use; 0 if that is not known.
     fn stack_pointer(&self, tid: u32) -> usize {
         if tid == self.threads.tid {
-            return self.registers.sp;
+            let Place { registers, interrupted } = self.place;
+            return registers.sp - if interrupted.is_empty() { 0 } else { RED_ZONE };
         }
         self.threads.find(tid).map_or(0, |thread| thread.sp.saturating_sub(RED_ZONE))
     }

@@ -1,12 +1,12 @@
 //! The copy of the process in which a check is made, and the wait for it.
 
+use super::Place;
 use super::blocks::Blocks;
 use super::mark::Marker;
 use super::pool::Pool;
 use super::regions::Regions;
 use super::roots;
 use super::threads::Threads;
-use crate::capture::registers::Registers;
 use crate::sys::{self, Fd};
 use crate::{clock, single, thread};
 use core::mem::ManuallyDrop;
@@ -21,7 +21,7 @@ const LOOK: u64 = 50_000_000;
 const TURNS: u32 = 2000;
 
 /// Makes a copy, lets it mark, and waits for it; a value of [`Check`].
-pub fn check(header: &Header, registers: &Registers) -> u32 {
+pub fn check(header: &Header, place: &Place) -> u32 {
     let mut pool = ManuallyDrop::new(Pool::new());
     let alone = single::is_single_threaded();
     let threads = if alone { Threads::none() } else { Threads::list(&mut pool) };
@@ -44,7 +44,7 @@ pub fn check(header: &Header, registers: &Registers) -> u32 {
     // SAFETY: the copy only does what follows, with libleak's own code and memory; the hooks are held.
     let copy = unsafe { sys::copy_process() };
     if copy == Ok(0) {
-        let result = mark(entries, registers, &threads, &mut pool);
+        let result = mark(entries, place, &threads, &mut pool);
         header.check.store(result, Release);
         sys::wake(&header.check);
         sys::exit(0);
@@ -82,7 +82,7 @@ fn wait(header: &Header, copy: u32) -> u32 {
 }
 
 /// What the copy does.
-fn mark(entries: u64, registers: &Registers, threads: &Threads, pool: &mut Pool) -> u32 {
+fn mark(entries: u64, place: &Place, threads: &Threads, pool: &mut Pool) -> u32 {
     sys::close_files();
     let maps = Fd::open(c"/proc/self/maps", libc::O_RDONLY, 0);
     let pages = Fd::open(c"/proc/self/pagemap", libc::O_RDONLY, 0).ok();
@@ -95,7 +95,7 @@ fn mark(entries: u64, registers: &Registers, threads: &Threads, pool: &mut Pool)
     let Some(regions) = Regions::read(&maps, pool) else { return Check::NO_MAPS };
     let Some(blocks) = Blocks::sort(entries, &regions, pool) else { return Check::NO_SPACE };
     let mut marker = Marker::new(entries, blocks, &regions, pages);
-    roots::visit(&mut marker, registers, threads, &regions, pool);
+    roots::visit(&mut marker, place, threads, &regions, pool);
     marker.mark();
     marker.find_lost();
     Check::DONE
