@@ -2,8 +2,9 @@
 
 use libleak_tests::artefacts::{analyzer, library};
 use libleak_tests::inside::{Image, MemoryGroup, Mounted, change_root, check, run_after};
+use libleak_tests::limits::{assert_all_recorded, assert_done};
 use libleak_tests::{
-    End, Fixture, Outcome, Program, Report, Scratch, assert_one_line, missing, program::traces_in,
+    Fixture, Outcome, Program, Report, Scratch, assert_one_line, missing, program::traces_in,
 };
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -16,20 +17,6 @@ fn image() -> Image {
 /// limits.c in an image, under libleak.so: without a home, a folder for temporary files, or /proc.
 fn contained() -> Program {
     Program::new("/limits").arg("nothing").env("LD_PRELOAD", "/libleak.so")
-}
-
-#[track_caller]
-fn assert_done(outcome: &Outcome) {
-    assert_eq!((outcome.code(), outcome.text()), (2, "done\n".to_owned()), "{}", outcome.errors());
-}
-
-/// Demands that a trace of limits.c holds all that it did, by name.
-#[track_caller]
-fn assert_all_recorded(report: &Report) {
-    assert_eq!((report.trace.end, report.trace.exit_status), (End::Exit, Some(2)), "{:?}", report.trace);
-    assert_eq!(report.held_by("work"), (7, 217), "blocks and bytes kept by work");
-    assert_eq!(report.held_by("grow"), (50_000, 1_200_000), "blocks and bytes kept by grow");
-    assert_eq!(report.trace.dropped_events, 0, "dropped events");
 }
 
 #[test]

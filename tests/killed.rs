@@ -4,7 +4,8 @@
 use libleak_tests::{End, Fixture, Program, Report, Scratch, program::traces_in};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +30,26 @@ fn outstanding_is_exact_after_sigterm_at_fifty_random_moments() {
     check_kills(libc::SIGTERM, End::Signal);
 }
 
+/// tally.c under libleak, after its first operation.
+struct Running {
+    child: Child,
+    /// Where it notes what it has done.
+    tally: PathBuf,
+    traces: PathBuf,
+    _folder: Scratch,
+}
+
+impl Running {
+    fn start(fixture: &Fixture) -> Running {
+        let folder = Scratch::new();
+        let (tally, traces) = (folder.join("tally"), folder.join("traces"));
+        fs::create_dir(&traces).expect("a new folder");
+        let child = Program::new(fixture.executable()).arg(&tally).preloaded(&traces).spawn();
+        wait_for_first_operation(&tally);
+        Running { child, tally, traces, _folder: folder }
+    }
+}
+
 /// Ends the program by `signal`, again and again; each time its trace must be exact and say `end`.
 #[track_caller]
 fn check_kills(signal: i32, end: End) {
@@ -37,12 +58,7 @@ fn check_kills(signal: i32, end: End) {
     for kill in 0..KILLS {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let moment = Duration::from_micros(u64::from(random >> 8) % 60_000);
-        let folder = Scratch::new();
-        let tally = folder.join("tally");
-        let traces = folder.join("traces");
-        fs::create_dir(&traces).expect("a new folder");
-        let mut child = Program::new(fixture.executable()).arg(&tally).preloaded(&traces).spawn();
-        wait_for_first_operation(&tally);
+        let Running { mut child, tally, traces, _folder } = Running::start(&fixture);
         sleep(moment);
         // SAFETY: kill takes no pointers. The child has not been waited for, so the id is its own.
         unsafe { libc::kill(child.id() as i32, signal) };
@@ -91,12 +107,7 @@ fn outstanding_is_exact_when_one_thread_ends_the_process_while_others_allocate()
 fn outstanding_is_exact_of_a_stopped_process_and_after_it_went_on() {
     let fixture = Fixture::c("tally.c");
     for stop in 0..10 {
-        let folder = Scratch::new();
-        let tally = folder.join("tally");
-        let traces = folder.join("traces");
-        fs::create_dir(&traces).expect("a new folder");
-        let mut child = Program::new(fixture.executable()).arg(&tally).preloaded(&traces).spawn();
-        wait_for_first_operation(&tally);
+        let Running { mut child, tally, traces, _folder } = Running::start(&fixture);
         let pid = child.id() as i32;
         // SAFETY: neither call keeps a pointer. The child has not been waited for, so the id is its own.
         let signal = |number| unsafe { libc::kill(pid, number) };

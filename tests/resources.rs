@@ -3,6 +3,7 @@
 use libleak_tests::artefacts::{library, library_of_old_systems, workspace};
 use libleak_tests::compare::assert_same_outcome;
 use libleak_tests::inside::Mounted;
+use libleak_tests::limits::{GROWN, assert_all_recorded, assert_done};
 use libleak_tests::{
     End, Fixture, Outcome, Program, Report, Scratch, assert_behaves_the_same, assert_one_line, missing,
     program::traces_in,
@@ -12,25 +13,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// Blocks and bytes that limits.c keeps in `grow`.
-const GROWN: (u64, u64) = (50_000, 50_000 * 24);
-
 fn limits(way: &str) -> Program {
     Program::new(Fixture::c("limits.c").executable()).arg(way)
-}
-
-/// What limits.c prints and returns, whichever way it was.
-#[track_caller]
-fn assert_done(outcome: &Outcome) {
-    assert_eq!((outcome.code(), outcome.text()), (2, "done\n".to_owned()), "{}", outcome.errors());
-}
-
-#[track_caller]
-fn assert_all_recorded(report: &Report) {
-    assert_eq!((report.trace.end, report.trace.exit_status), (End::Exit, Some(2)), "{:?}", report.trace);
-    assert_eq!(report.held_by("work"), (7, 217), "blocks and bytes kept by work");
-    assert_eq!(report.held_by("grow"), GROWN, "blocks and bytes kept by grow");
-    assert_eq!(report.trace.dropped_events, 0, "dropped events");
 }
 
 /// Demands that a trace of limits.c, `threads` of whose threads have grown, has everything or says that it has not.

@@ -5,17 +5,14 @@
 //! libc, no pointer in a static, no thread-local variable. The libraries behind libleak are found as [`crate::elf`] finds
 //! them, by way of `/proc`; the one that has the function was relocated before, for it is one that the caller needs.
 
-use crate::elf::{Dynamic, LinkMap};
+use crate::arch;
+use crate::elf::{
+    DT_DEBUG, DT_GNU_HASH, DT_STRTAB, DT_SYMTAB, Dynamic, LinkMap, PT_DYNAMIC, PT_PHDR, ProgramHeader,
+    STT_FUNC, Symbol, entry, gnu_hash_chain,
+};
 use crate::sys::Fd;
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicU64, Ordering::*};
-
-const PT_DYNAMIC: u32 = 2;
-const PT_PHDR: u32 = 6;
-const DT_STRTAB: i64 = 5;
-const DT_SYMTAB: i64 = 6;
-const DT_DEBUG: i64 = 21;
-const DT_GNU_HASH: i64 = 0x6fff_fef5;
 
 /// Calls that were passed on.
 static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -30,22 +27,7 @@ pub fn calls() -> u64 {
 #[unsafe(naked)]
 pub unsafe extern "C" fn pass_on() {
     core::arch::naked_asm!(
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "push rcx",
-        "push r8",
-        "push r9",
-        "sub rsp, 8",
-        "mov rdi, r11",
-        "call {find}",
-        "add rsp, 8",
-        "pop r9",
-        "pop r8",
-        "pop rcx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
+        arch::keeping_arguments!("mov rdi, r11\n call {find}"),
         "test rax, rax",
         "jz 2f",
         "jmp rax",
@@ -94,11 +76,10 @@ unsafe fn first_image() -> *const LinkMap {
     for index in 0..count {
         // SAFETY: the executable's program headers (`Elf64_Phdr`).
         unsafe {
-            let header = (start + index * 56) as *const u32;
-            let address = *header.add(4).cast::<usize>();
-            match *header {
-                PT_PHDR => own = address,
-                PT_DYNAMIC => dynamic = address,
+            let header = &*(start as *const ProgramHeader).add(index);
+            match header.kind {
+                PT_PHDR => own = header.address,
+                PT_DYNAMIC => dynamic = header.address,
                 _ => {}
             }
         }
@@ -112,57 +93,19 @@ unsafe fn first_image() -> *const LinkMap {
     }
 }
 
-/// The value of an entry of a dynamic section.
-unsafe fn entry(dynamic: *const Dynamic, tag: i64) -> Option<usize> {
-    // SAFETY: the section ends with an entry of tag 0.
-    unsafe {
-        let mut at = dynamic.cast::<i64>();
-        while *at != 0 {
-            if *at == tag {
-                return Some(*at.add(1) as usize);
-            }
-            at = at.add(2);
-        }
-    }
-    None
-}
-
 /// The function `name` that an image exports, by its GNU hash table.
 unsafe fn function(map: &LinkMap, name: *const c_char) -> Option<usize> {
     let relocated = |value: usize| if value < map.bias { value + map.bias } else { value };
     // SAFETY: the tables of an image that is mapped.
     unsafe {
         let strings = relocated(entry(map.dynamic, DT_STRTAB)?) as *const c_char;
-        let symbols = relocated(entry(map.dynamic, DT_SYMTAB)?);
+        let symbols = relocated(entry(map.dynamic, DT_SYMTAB)?) as *const Symbol;
         let table = relocated(entry(map.dynamic, DT_GNU_HASH)?) as *const u32;
-        let (buckets, first, words) = (*table, *table.add(1), *table.add(2));
-        let bucket = table.add(4 + 2 * words as usize);
-        let hash = hash(name);
-        let mut index = *bucket.add(hash.checked_rem(buckets)? as usize);
-        if index < first {
-            return None;
-        }
-        loop {
-            let chain = *bucket.add((buckets + index - first) as usize);
-            let symbol = symbols + index as usize * 24;
-            let [text, kind, section] = [
-                *(symbol as *const u32),
-                u32::from(*((symbol + 4) as *const u8)),
-                u32::from(*((symbol + 6) as *const u16)),
-            ];
-            const STT_FUNC: u32 = 2;
-            if chain | 1 == hash | 1
-                && kind & 15 == STT_FUNC
-                && section != 0
-                && is_same(strings.add(text as usize), name)
-            {
-                return Some(map.bias + *((symbol + 8) as *const usize));
-            }
-            if chain & 1 != 0 {
-                return None;
-            }
-            index += 1;
-        }
+        let found = gnu_hash_chain(table, hash(name)).find(|&index| {
+            let symbol = &*symbols.add(index);
+            symbol.kind() == Some(STT_FUNC) && is_same(strings.add(symbol.name as usize), name)
+        })?;
+        Some(map.bias + (*symbols.add(found)).value)
     }
 }
 

@@ -30,31 +30,42 @@ pub struct Dynamic {
 
 /// A symbol (`Elf64_Sym`).
 #[repr(C)]
-struct Symbol {
-    name: u32,
+pub struct Symbol {
+    /// Offset of its name.
+    pub name: u32,
     info: u8,
     other: u8,
     section: u16,
-    value: usize,
+    /// Its address without the bias.
+    pub value: usize,
     size: usize,
 }
 
+impl Symbol {
+    /// Its type (`STT_…`) if the image defines it.
+    pub fn kind(&self) -> Option<u8> {
+        (self.section != 0).then_some(self.info & 15)
+    }
+}
+
+// Tags of dynamic sections, types of symbols and segments (System V gABI).
 const DT_NULL: i64 = 0;
-const DT_STRTAB: i64 = 5;
-const DT_SYMTAB: i64 = 6;
-const DT_DEBUG: i64 = 21;
+pub const DT_STRTAB: i64 = 5;
+pub const DT_SYMTAB: i64 = 6;
+pub const DT_DEBUG: i64 = 21;
 const DT_VERSYM: i64 = 0x6fff_fff0;
-const DT_GNU_HASH: i64 = 0x6fff_fef5;
+pub const DT_GNU_HASH: i64 = 0x6fff_fef5;
 /// Variable.
 const STT_OBJECT: u8 = 1;
-/// Function, and one whose address a resolver function returns.
-const STT_FUNC: u8 = 2;
+/// Function.
+pub const STT_FUNC: u8 = 2;
+/// Function whose address a resolver function returns.
 const STT_GNU_IFUNC: u8 = 10;
 /// A version that new links do not bind to.
 const VERSION_HIDDEN: u16 = 0x8000;
 const PT_NOTE: u32 = 4;
-const PT_DYNAMIC: u32 = 2;
-const PT_PHDR: u32 = 6;
+pub const PT_DYNAMIC: u32 = 2;
+pub const PT_PHDR: u32 = 6;
 const PT_LOAD: u32 = 1;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const NT_GNU_BUILD_ID: u32 = 3;
@@ -115,10 +126,12 @@ pub fn started() -> Option<LinkMap> {
 /// The program header of `Elf64_Phdr`.
 #[repr(C)]
 pub struct ProgramHeader {
-    kind: u32,
+    /// `PT_…`
+    pub kind: u32,
     flags: u32,
     offset: u64,
-    address: usize,
+    /// Address without the bias.
+    pub address: usize,
     physical: usize,
     file_size: usize,
     memory_size: usize,
@@ -149,7 +162,7 @@ fn executable() -> Option<(&'static [ProgramHeader], usize)> {
 /// # Safety
 ///
 /// `dynamic` must be a dynamic section.
-unsafe fn entry(mut dynamic: *const Dynamic, tag: i64) -> Option<usize> {
+pub unsafe fn entry(mut dynamic: *const Dynamic, tag: i64) -> Option<usize> {
     // SAFETY: the section ends with DT_NULL.
     unsafe {
         while (*dynamic).tag != DT_NULL {
@@ -193,12 +206,11 @@ impl LinkMap {
             let symbols = relocated(entry(self.dynamic, DT_SYMTAB)?) as *const Symbol;
             let versions = entry(self.dynamic, DT_VERSYM).map(|value| relocated(value) as *const u16);
             let table = relocated(entry(self.dynamic, DT_GNU_HASH)?) as *const u32;
-            let found = gnu_hash_chain(table, name).find(|&index| {
+            let found = gnu_hash_chain(table, gnu_hash(name.to_bytes())).find(|&index| {
                 let symbol = &*symbols.add(index);
                 let hidden = versions.is_some_and(|versions| *versions.add(index) & VERSION_HIDDEN != 0);
-                symbol.section != 0
+                symbol.kind().is_some_and(&is_wanted)
                     && !hidden
-                    && is_wanted(symbol.info & 15)
                     && CStr::from_ptr(strings.add(symbol.name as usize)) == name
             })?;
             Some(&*symbols.add(found))
@@ -211,13 +223,12 @@ pub fn gnu_hash(name: &[u8]) -> u32 {
     name.iter().fold(5381u32, |hash, &byte| hash.wrapping_mul(33).wrapping_add(byte as u32))
 }
 
-/// Symbol indices that a GNU hash table lists for `name` (glibc, elf/dl-lookup.c describes the table).
+/// Symbol indices that a GNU hash table lists for names of this hash (glibc, elf/dl-lookup.c describes the table).
 ///
 /// # Safety
 ///
 /// `table` must be the `DT_GNU_HASH` table of a loaded image.
-unsafe fn gnu_hash_chain(table: *const u32, name: &CStr) -> impl Iterator<Item = usize> {
-    let hash = gnu_hash(name.to_bytes());
+pub unsafe fn gnu_hash_chain(table: *const u32, hash: u32) -> impl Iterator<Item = usize> {
     // SAFETY: the header says how long the parts are.
     let (chains, offset, mut index) = unsafe {
         let (buckets, offset, bloom) = (*table, *table.add(1), *table.add(2));

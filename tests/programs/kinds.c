@@ -1,18 +1,10 @@
 // Blocks of every kind. The name of the function that allocates a block begins with its kind at the end of the program.
 #define _GNU_SOURCE
-#include "keep.h"
+#include "block.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-// A block that nothing but what the caller does with it points to.
-#define BLOCK(name, size)                                                                                    \
-    FUNCTION void *name(void) {                                                                              \
-        void *block = calloc(1, size);                                                                       \
-        __asm__ volatile("# " #name : "+r"(block) : : "memory");                                                   \
-        return block;                                                                                        \
-    }
 
 // Variables that the compiler cannot do without.
 static void *volatile global;

@@ -1,17 +1,10 @@
 // Data of libraries that are opened, kept and closed again. As a library (-DPLUGIN) it holds a block in its data and one in its
 // thread-local storage. (glibc keeps the storage of a closed library until the thread asks for that of another.)
 #define _GNU_SOURCE
-#include "keep.h"
+#include "block.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define BLOCK(name, size)                                                                                    \
-    FUNCTION void *name(void) {                                                                              \
-        void *block = calloc(1, size);                                                                       \
-        __asm__ volatile("# " #name : "+r"(block) : : "memory");                                                   \
-        return block;                                                                                        \
-    }
 
 #ifdef PLUGIN
 void *volatile data[3000];

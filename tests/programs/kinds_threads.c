@@ -1,18 +1,11 @@
 // What threads hold. The name of the function that allocates a block begins with its kind at the end of the program.
 #define _GNU_SOURCE
 #include "asleep.h"
-#include "keep.h"
+#include "block.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define BLOCK(name, size)                                                                                    \
-    FUNCTION void *name(void) {                                                                              \
-        void *block = calloc(1, size);                                                                       \
-        __asm__ volatile("# " #name : "+r"(block) : : "memory");                                                   \
-        return block;                                                                                        \
-    }
 
 BLOCK(reachable_by_a_stack, 101)
 BLOCK(reachable_by_storage_of_a_live_thread, 102)

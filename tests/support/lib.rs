@@ -26,6 +26,7 @@ pub mod compare;
 pub mod fixture;
 pub mod inputs;
 pub mod inside;
+pub mod limits;
 pub mod names;
 pub mod oracles;
 pub mod patterns;

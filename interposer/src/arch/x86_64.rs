@@ -178,6 +178,18 @@ pub unsafe fn call_on_stack(top: *mut u8, work: extern "C" fn()) {
     }
 }
 
+/// Assembly around a call in a function that has not taken its arguments yet (six registers; the stack is aligned for the call).
+macro_rules! keeping_arguments {
+    ($call:literal) => {
+        concat!(
+            "push rdi\n push rsi\n push rdx\n push rcx\n push r8\n push r9\n sub rsp, 8\n",
+            $call,
+            "\n add rsp, 8\n pop r9\n pop r8\n pop rcx\n pop rdx\n pop rsi\n pop rdi"
+        )
+    };
+}
+pub(crate) use keeping_arguments;
+
 /// Bytes of the instruction that does nothing.
 pub const NOP: usize = 1;
 

@@ -1,5 +1,7 @@
 //! A program that confines itself: what it allows itself is all that libleak may do from then on.
 
+#[cfg(target_arch = "x86_64")]
+use crate::arch;
 use crate::confined::{self, Confinement};
 use crate::entry::malloc::real;
 use crate::next::Next;
@@ -77,21 +79,7 @@ pub unsafe extern "C" fn syscall() {
         "jz 2f",
         "jmp r11",
         "2:",
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "push rcx",
-        "push r8",
-        "push r9",
-        "sub rsp, 8",
-        "call {find}",
-        "add rsp, 8",
-        "pop r9",
-        "pop r8",
-        "pop rcx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
+        arch::keeping_arguments!("call {find}"),
         "jmp rax",
         SECCOMP = const libc::SYS_seccomp,
         seccomp = sym seccomp,
