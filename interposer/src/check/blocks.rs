@@ -82,8 +82,28 @@ impl Large {
     }
 }
 
+/// Where the live table has blocks: mostly they are few among the entries that were once in use, and only those are looked at again.
+#[derive(Clone, Copy)]
+pub struct Positions {
+    entries: u32,
+    /// All that have one; `None` if they are too many.
+    listed: Option<&'static [u32]>,
+}
+
+impl Positions {
+    /// Among so many entries a list of positions is made at most one part in this long.
+    const SHARE: usize = 4;
+
+    /// Each of them, and perhaps others.
+    pub fn each(self) -> impl Iterator<Item = u32> {
+        let count = self.listed.map_or(self.entries, |listed| listed.len() as u32);
+        (0..count).map(move |index| self.listed.map_or(index, |listed| listed[index as usize]))
+    }
+}
+
 /// All outstanding blocks of the heap.
 pub struct Blocks {
+    positions: Positions,
     /// Number of each window plus 1; 0 if it has no block.
     numbers: &'static mut [u32],
     windows: &'static mut [u32],
@@ -111,11 +131,6 @@ pub fn block(position: u32) -> Option<Block> {
     (!payload.mapped && end >> ADDRESS_LOG2 == 0).then_some(Block { position, address, size })
 }
 
-/// All blocks among the first `entries` entries.
-fn all(entries: u64) -> impl Iterator<Item = Block> {
-    (0..entries as u32).filter_map(block)
-}
-
 fn window(address: usize) -> usize {
     address >> WINDOW_LOG2
 }
@@ -134,7 +149,11 @@ fn likely(start: u32, end: u32, address: usize) -> usize {
 impl Blocks {
     /// Sorts the blocks among the first `entries` entries. `None` if there is no memory.
     pub fn sort(entries: u64, regions: &Regions, pool: &mut Pool) -> Option<Blocks> {
+        let everywhere = Positions { entries: entries as u32, listed: None };
+        let listed: &mut [u32] = pool.take_dense(entries as usize / Positions::SHARE)?;
+        let mut count = 0;
         let mut blocks = Blocks {
+            positions: everywhere,
             numbers: pool.take(1 << (ADDRESS_LOG2 - WINDOW_LOG2))?,
             windows: &mut [],
             sorted: &mut [],
@@ -145,7 +164,11 @@ impl Blocks {
         };
         let list: &mut [u32] = pool.take(MOST_WINDOWS)?;
         let (mut windows, mut small, mut large) = (0, 0, 0);
-        for block in all(entries) {
+        for block in everywhere.each().filter_map(block) {
+            if let Some(place) = listed.get_mut(count) {
+                *place = block.position;
+            }
+            count += 1;
             let end = block.address + block.size.max(1);
             blocks.low = blocks.low.min(block.address);
             blocks.high = blocks.high.max(end);
@@ -178,13 +201,16 @@ impl Blocks {
         blocks.windows = pool.take_dense(windows * WORDS)?;
         blocks.sorted = pool.take_dense(small)?;
         blocks.large = pool.take(large)?;
-        blocks.fill(entries);
+        if let Some(listed) = listed.get(..count) {
+            blocks.positions.listed = Some(listed);
+        }
+        blocks.fill();
         Some(blocks)
     }
 
-    fn fill(&mut self, entries: u64) {
+    fn fill(&mut self) {
         let mut large = 0;
-        for block in all(entries) {
+        for block in self.positions.each().filter_map(block) {
             if block.size >= LARGE {
                 let Block { position, address, size } = block;
                 self.large[large] = Large { address, size, position };
@@ -200,7 +226,7 @@ impl Blocks {
             end += *word;
             *word = end;
         }
-        for block in all(entries).filter(|block| block.size < LARGE) {
+        for block in self.positions.each().filter_map(block).filter(|block| block.size < LARGE) {
             let word = self.word(block.address);
             *word -= 1;
             let place = *word as usize;
@@ -217,6 +243,11 @@ impl Blocks {
     fn word(&mut self, address: usize) -> &mut u32 {
         let number = self.numbers[window(address)] as usize - 1;
         &mut self.windows[number * WORDS + page(address)]
+    }
+
+    /// Where the live table has them.
+    pub fn positions(&self) -> Positions {
+        self.positions
     }
 
     /// Lowest and highest address that a block has: most words are told by these.

@@ -10,6 +10,7 @@
 
 use super::KINDS;
 use super::blocks::{Block, Blocks, block};
+use super::pool::{Plain, Pool};
 use super::regions::Regions;
 use crate::arch::prefetch;
 use crate::record::live;
@@ -24,10 +25,11 @@ const PAGE: usize = 4096;
 const SPARSE: usize = 256 * 1024;
 /// Pointers that are followed at a time.
 const PENDING: usize = 64;
+/// Ranges that are known to be settled; a power of two.
+const SETTLED: usize = 1024;
 
 /// The state of a check.
 pub struct Marker<'a> {
-    entries: u64,
     blocks: Blocks,
     regions: &'a Regions,
     pages: Option<Fd>,
@@ -38,7 +40,16 @@ pub struct Marker<'a> {
     /// Words that may be pointers, still to be followed.
     pending: [(usize, From); PENDING],
     waiting: usize,
+    /// By page: parts of blocks that no further pointer into them tells anything new about. Memory is full of pointers into few
+    /// places, as an allocator of the program's own leaves them.
+    settled: &'static mut [Settled],
 }
+
+/// First address and length.
+#[derive(Clone, Copy)]
+struct Settled(usize, usize);
+// SAFETY: numbers.
+unsafe impl Plain for Settled {}
 
 /// What the present block's pointers mean.
 #[derive(Clone, Copy)]
@@ -61,12 +72,19 @@ fn kind(word: u32) -> Option<Kind> {
 
 impl<'a> Marker<'a> {
     /// Nothing is marked yet.
-    pub fn new(entries: u64, blocks: Blocks, regions: &'a Regions, pages: Option<Fd>) -> Marker<'a> {
-        for position in 0..entries as u32 {
+    pub fn new(
+        blocks: Blocks,
+        regions: &'a Regions,
+        pages: Option<Fd>,
+        pool: &mut Pool,
+    ) -> Option<Marker<'a>> {
+        for position in blocks.positions().each() {
             finding(position).store(0, Relaxed);
         }
         let pending = [(0, From::Root { certain: true }); PENDING];
-        Marker { entries, blocks, regions, pages, next: 0, table_page: Cell::new(0), pending, waiting: 0 }
+        let table_page = Cell::new(0);
+        let settled = pool.take(SETTLED)?;
+        Some(Marker { blocks, regions, pages, next: 0, table_page, pending, waiting: 0, settled })
     }
 
     /// The blocks.
@@ -115,7 +133,8 @@ impl<'a> Marker<'a> {
 
     /// Finds out which of the blocks that are not marked are lost with others.
     pub fn find_lost(&mut self) {
-        for leader in 0..self.entries as u32 {
+        let positions = self.blocks.positions();
+        for leader in positions.each() {
             if finding(leader).load(Relaxed) != 0 {
                 continue;
             }
@@ -128,9 +147,7 @@ impl<'a> Marker<'a> {
                 self.scan(block.address, block.address + block.size, From::Lost { leader });
             }
         }
-        for position in 0..self.entries as u32 {
-            shorten(position);
-        }
+        positions.each().for_each(shorten);
     }
 
     fn push(&mut self, block: &Block, kind: Kind, old: u32) {
@@ -204,7 +221,10 @@ impl<'a> Marker<'a> {
             // SAFETY: aligned, in memory that can be read, of a process in which nothing else runs.
             let word = unsafe { (at as *const usize).read() };
             if word.wrapping_sub(low) < span {
-                self.pointer(word, from);
+                let Settled(start, length) = self.settled[word / PAGE % SETTLED];
+                if word.wrapping_sub(start) >= length {
+                    self.pointer(word, from);
+                }
             }
             at += WORD;
         }
@@ -250,12 +270,18 @@ impl<'a> Marker<'a> {
             From::Root { certain } => {
                 let present = kind(old);
                 if present == Some(Kind::Reachable) {
+                    self.settled[word / PAGE % SETTLED] = Settled(block.address, block.size.max(1));
                     return;
                 }
                 let reaches = certain && (word == block.address || self.is_held_inside(block, word));
                 let kind = if reaches { Kind::Reachable } else { Kind::Possible };
                 if present != Some(kind) {
                     self.push(block, kind, old);
+                } else if !self.is_object(block) {
+                    // Pointers to its first words may still be such that hold it.
+                    let first = block.address + HELD_INSIDE;
+                    let length = block.size.saturating_sub(HELD_INSIDE);
+                    self.settled[word / PAGE % SETTLED] = Settled(first, length);
                 }
             }
             From::Lost { leader } if block.position == leader => {
@@ -267,6 +293,17 @@ impl<'a> Marker<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a block begins as an object with virtual functions.
+    fn is_object(&self, block: &Block) -> bool {
+        let Block { address, size, .. } = *block;
+        let mut readable = 0;
+        self.regions.readable(address, address + size.min(WORD), |start, end| readable += end - start);
+        // SAFETY: aligned, inside the block, which can be read.
+        readable == WORD
+            && address.is_multiple_of(WORD)
+            && self.is_vtable(unsafe { (address as *const usize).read() })
     }
 
     /// memcheck's heuristics: whether the block looks like one that is held by a pointer to this place inside it.
@@ -331,6 +368,9 @@ impl<'a> Marker<'a> {
         false
     }
 }
+
+/// Only pointers to offsets below this may hold a block that is no object: behind a length, before a string's characters.
+const HELD_INSIDE: usize = 4 * WORD;
 
 /// The bit of a finding that says that the block is part of a cycle.
 const CYCLE: u32 = 1 << 28;

@@ -94,7 +94,9 @@ fn mark(entries: u64, place: &Place, threads: &Threads, pool: &mut Pool) -> u32 
     let Ok(maps) = maps else { return Check::NO_MAPS };
     let Some(regions) = Regions::read(&maps, pool) else { return Check::NO_MAPS };
     let Some(blocks) = Blocks::sort(entries, &regions, pool) else { return Check::NO_SPACE };
-    let mut marker = Marker::new(entries, blocks, &regions, pages);
+    let Some(mut marker) = Marker::new(blocks, &regions, pages, pool) else {
+        return Check::NO_SPACE;
+    };
     roots::visit(&mut marker, place, threads, &regions, pool);
     marker.mark();
     marker.find_lost();
