@@ -134,6 +134,16 @@ fn blocks_that_cpp_holds_by_their_inside_are_reachable() {
 }
 
 #[test]
+fn what_rust_holds_is_reachable_and_what_it_forgets_is_not() {
+    let fixture = Fixture::rust("kinds.rs");
+    let program = Program::new(fixture.executable());
+    let report = assert_behaves_the_same(&program).report();
+    assert_named_right(&report);
+    assert_all_seen(&report, &fixture);
+    assert_memcheck_agrees(&program, &report);
+}
+
+#[test]
 fn threads_hold_blocks_by_their_stacks_storage_and_keys() {
     for way in ["waits", "runs"] {
         let program = Program::new(Fixture::c("kinds_threads.c").executable()).arg(way);
