@@ -200,3 +200,35 @@ fn info_says_what_a_trace_holds_and_how_it_ended() {
         assert!(outcome.text().contains(word), "'{word}' is missing in:\n{}", outcome.text());
     }
 }
+
+#[test]
+fn info_says_when_the_leak_check_was_made_and_how_long_it_took_or_why_there_is_none() {
+    let program = || Program::new(Fixture::c("endings.c").executable());
+    let info = |traced: &Path, format: &str| {
+        analyze(&["info", "--format", format]).arg(traced).run().succeeded().text()
+    };
+    let json = |traced: &Path| -> serde_json::Value {
+        serde_json::from_str(&info(traced, "json")).expect("info prints JSON")
+    };
+    let line = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("leak check"));
+        line.unwrap_or_else(|| panic!("no word of the leak check in:\n{text}")).to_owned()
+    };
+
+    let done = program().arg("exit").traced();
+    let found = json(&done.file());
+    assert_eq!(found["checked"], true, "{found}");
+    let seconds = |key: &str| found[key].as_f64().unwrap_or_else(|| panic!("no {key} in {found}"));
+    let (at, took) = (seconds("checked_at_s"), seconds("check_s"));
+    // It comes right after the end was noted.
+    assert!(at > 0.0 && took < 10.0 && (at - seconds("duration_s")).abs() <= took + 1.0, "{found}");
+    let text = line(&info(&done.file(), "text"));
+    assert!(text.contains("done at ") && text.contains("it took "), "{text}");
+
+    let off = program().arg("exit").env("LIBLEAK_LEAK_CHECK", "off").traced();
+    let found = json(&off.file());
+    assert_eq!((&found["checked"], &found["checked_at_s"]), (&false.into(), &serde_json::Value::Null));
+    assert_eq!(found["unchecked_because"], "LIBLEAK_LEAK_CHECK is off");
+    let text = line(&info(&off.file(), "text"));
+    assert!(text.contains("not made: LIBLEAK_LEAK_CHECK is off"), "{text}");
+}

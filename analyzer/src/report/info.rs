@@ -2,13 +2,13 @@
 
 use super::estimates::{self, Wording};
 use super::human::{count, counted, duration, size};
-use super::json::{end_name, mode_name, rounded};
+use super::json::{check_seconds, end_name, mode_name, rounded, unchecked_because};
 use super::text::{Style, WIDTH, command, ending, wrap};
 use super::{escape, names};
 use super::{json_text, lost};
 use crate::analysis::{Totals, totals};
 use crate::symbols::{DebugSource, ModuleReport};
-use crate::trace::{Ending, Estimate, Lost, Module, RingSummary, Trace};
+use crate::trace::{Checked, Ending, Estimate, Lost, Module, RingSummary, Trace};
 use serde::Serialize;
 use std::io;
 
@@ -105,8 +105,28 @@ impl Info {
                 format!("{mode}; {} frames deep; ring of {}", settings.depth, unlimited(settings.ring_limit)),
             ),
             ("outstanding", live),
+            ("leak check", self.check()),
         ];
         facts.into_iter().chain(samples).chain([("events", self.events())]).collect()
+    }
+
+    /// `done at 12 min 4 s, it took 16 ms`
+    fn check(&self) -> String {
+        let checked = self.trace.settings.checked;
+        if let Some(why) = unchecked_because(checked, self.trace.ending) {
+            return format!("not made: {why}");
+        }
+        let at = self.checked_at().map(|seconds| format!(" at {}", duration(seconds))).unwrap_or_default();
+        let took = check_seconds(checked).map(|seconds| format!(", it took {}", duration(seconds)));
+        format!("done{at}{}", took.unwrap_or_default())
+    }
+
+    /// The moment that the leak check is about, seconds since the start.
+    fn checked_at(&self) -> Option<f64> {
+        match self.trace.settings.checked {
+            Checked::Done { ticks, .. } => self.trace.clock.seconds(ticks),
+            _ => None,
+        }
     }
 
     fn events(&self) -> String {
@@ -198,6 +218,10 @@ impl Info {
             live_bytes: self.totals.heap.live_bytes,
             counted_live_bytes: self.trace.heap.live_bytes,
             undecided_operations: self.trace.undecided.len(),
+            checked: matches!(settings.checked, Checked::Done { .. }),
+            unchecked_because: unchecked_because(settings.checked, *ending),
+            checked_at_s: self.checked_at().map(rounded),
+            check_s: check_seconds(settings.checked),
             events: Events {
                 held: self.ring.allocations + self.ring.frees,
                 allocations: self.ring.allocations,
@@ -251,6 +275,10 @@ struct Document<'a> {
     live_bytes: Estimate,
     counted_live_bytes: i64,
     undecided_operations: usize,
+    checked: bool,
+    unchecked_because: Option<&'static str>,
+    checked_at_s: Option<f64>,
+    check_s: Option<f64>,
     events: Events,
     regions: Vec<crate::trace::RegionSummary>,
     modules: Vec<ModuleObject<'a>>,

@@ -223,11 +223,7 @@ impl<'a> TraceObject<'a> {
             signal,
             checked: matches!(settings.checked, Checked::Done { .. }),
             unchecked_because: unchecked_because(settings.checked, *ending),
-            check_s: if let Checked::Done { ns } = settings.checked {
-                Some(rounded(ns as f64 / 1e9))
-            } else {
-                None
-            },
+            check_s: check_seconds(settings.checked),
             undecided_operations: report.trace.undecided.len(),
             dropped_events: lost.dropped_events,
             overwritten_events: lost.overwritten_events,
@@ -361,6 +357,14 @@ pub(super) fn unchecked_because(checked: Checked, ending: Ending) -> Option<&'st
         (Checked::Missing, Ending::Exec) => Some("the process was replaced by exec"),
         (Checked::Missing, Ending::Signal { .. }) => Some("a signal ended the process"),
         (Checked::Missing, _) => Some("the process ended without notice"),
+    }
+}
+
+/// How long the process waited for its leak check.
+pub(super) fn check_seconds(checked: Checked) -> Option<f64> {
+    match checked {
+        Checked::Done { ns, .. } => Some(rounded(ns as f64 / 1e9)),
+        _ => None,
     }
 }
 

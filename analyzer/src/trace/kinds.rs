@@ -58,7 +58,7 @@ impl KindCounts {
         self.cycles = self.cycles.saturating_add(other.cycles);
     }
 
-    pub(super) fn add(&mut self, verdict: &Verdict, bytes: u64) {
+    pub(crate) fn add(&mut self, verdict: &Verdict, bytes: u64) {
         self.known[verdict.kind as usize - 1].add(1, bytes);
         self.cycles += u64::from(verdict.kind == Kind::Definite && verdict.cycle);
     }
@@ -69,6 +69,8 @@ impl KindCounts {
 pub enum Checked {
     /// It is complete.
     Done {
+        /// The moment that it is about, ticks.
+        ticks: u64,
         /// How long the process waited for it, ns.
         ns: u64,
     },
@@ -82,7 +84,9 @@ pub enum Checked {
 impl Checked {
     pub(super) fn read(header: &Header) -> Checked {
         match header.check.load(Acquire) {
-            Check::DONE => Checked::Done { ns: header.check_ns.load(Relaxed) },
+            Check::DONE => {
+                Checked::Done { ticks: header.check_ticks.load(Relaxed), ns: header.check_ns.load(Relaxed) }
+            }
             Check::NONE => Checked::Missing,
             Check::UNDER_WAY => Checked::Not("the process was killed meanwhile"),
             Check::OFF => Checked::Not("LIBLEAK_LEAK_CHECK is off"),
