@@ -26,6 +26,14 @@ pub(super) fn evidence(growth: &Growth) -> String {
                 format!("{all}; none was ever freed here")
             }
         }
+        Evidence::Lost { blocks, since, freed } => {
+            let all = format!(
+                "nothing points to {}, born all along since {}",
+                counted(blocks, "block"),
+                duration(since)
+            );
+            if freed { all } else { format!("{all}; none was ever freed here") }
+        }
         Evidence::Rise { from, to, since, few } => {
             let how = if few { ": few blocks, ever larger" } else { "" };
             format!(

@@ -5,6 +5,7 @@ use super::estimate::{Estimate, Rate, Rates};
 use super::kinds::{Findings, KindCounts};
 use super::table::Table;
 use super::warnings::Warnings;
+use libleak_format::kinds::{Kind, Verdict};
 use libleak_format::live::{Entry, Key, Payload};
 use libleak_format::{Header, RegionKind};
 use rayon::prelude::*;
@@ -30,6 +31,8 @@ pub struct LiveSummary {
     pub births: Option<(u64, u64)>,
     /// All births.
     pub ages: Births,
+    /// Births of those that are definitely lost.
+    pub definite: Births,
     /// Indexes of the threads that allocated what was recorded, at most [`MAX_THREADS`].
     pub threads: Vec<u16>,
     /// How many of which kind.
@@ -54,6 +57,16 @@ impl LiveSummary {
         self.add_thread(block.thread);
     }
 
+    fn add_kind(&mut self, block: &Payload, verdict: &Verdict) {
+        self.kinds.add(verdict, block.size);
+        if verdict.kind == Kind::Definite {
+            // There is no check of samples: each stands for itself.
+            let (mut blocks, mut bytes) = (Estimate::default(), Estimate::default());
+            Rate::Every.add_block(block.size, &mut blocks, &mut bytes);
+            self.definite.add(block.birth, &blocks, &bytes);
+        }
+    }
+
     /// Adds the blocks of another summary.
     pub fn merge(&mut self, other: &LiveSummary) {
         self.blocks.add(&other.blocks);
@@ -61,6 +74,7 @@ impl LiveSummary {
         self.sizes = widest(self.sizes, other.sizes);
         self.births = widest(self.births, other.births);
         self.ages.merge(&other.ages);
+        self.definite.merge(&other.definite);
         other.threads.iter().for_each(|thread| self.add_thread(*thread));
         self.kinds.merge(&other.kinds);
     }
@@ -165,7 +179,7 @@ impl<'a> LiveTable<'a> {
 
     fn add_kind(&self, blocks: &mut LiveBlocks, index: u64, block: &Payload) {
         let Some(verdict) = self.findings.get(index, block) else { return };
-        blocks.summary(block).kinds.add(&verdict, block.size);
+        blocks.summary(block).add_kind(block, &verdict);
         if let Some((_, holder)) = verdict.holder.and_then(|holder| self.read(u64::from(holder))) {
             blocks.summary(&holder).kinds.lost_with.add(1, block.size);
         }

@@ -69,14 +69,33 @@ pub(super) enum Shape {
     Uneven,
 }
 
+/// What is definitely lost since start-up, or in the second half of the run. Whether it will be given back is no question, nor is
+/// its age: all that is asked is whether it was lost all along.
+pub(super) fn lost(history: &History) -> Option<Survivors> {
+    if !history.is_lost_for_good() {
+        return None;
+    }
+    let since = |share: f64, least: u64| {
+        let from = history.start + history.length() * share;
+        let lost = Spread::of(history.definite(), from, history.end);
+        (lost.count >= least as f64).then(|| Survivors { chance: lost.slowing(), ..lost.survivors(0.0) })
+    };
+    steady_or_late(since(1.0 / START_UP, ENOUGH_BLOCKS), || since(0.5, ENOUGH))
+}
+
 /// The survivors since start-up; if those are not spread evenly, those of the second half: a leak may start late.
 pub(super) fn look(history: &History) -> Option<Survivors> {
     let enough = |least: u64| if history.mean.is_some() { least.max(ENOUGH) } else { least };
     let early = within(history, 1.0 / START_UP, enough(ENOUGH_BLOCKS));
+    steady_or_late(early, || within(history, 0.5, enough(ENOUGH)))
+}
+
+/// Those since start-up if they are spread evenly, or else those of the second half if these are.
+fn steady_or_late(early: Option<Survivors>, late: impl FnOnce() -> Option<Survivors>) -> Option<Survivors> {
     if early.as_ref().is_some_and(|survivors| survivors.shape == Shape::Steady) {
         return early;
     }
-    let late = within(history, 0.5, enough(ENOUGH)).filter(|survivors| survivors.shape == Shape::Steady);
+    let late = late().filter(|survivors| survivors.shape == Shape::Steady);
     // Looked at twice.
     late.map(|late| Survivors { chance: (late.chance * 2.0).min(1.0), ..late }).or(early)
 }
@@ -97,32 +116,71 @@ fn within(history: &History, share: f64, least: u64) -> Option<Survivors> {
     if to - from < length / 5.0 {
         return None;
     }
-    let mut cohorts = [Sum::default(); COHORTS];
-    let mut folds = [0.0; COHORTS];
-    for (birth, sum) in history.survivors().filter(|(birth, _)| (from..to).contains(birth)) {
-        let place = ((birth - from) / (to - from) * COHORTS as f64) as usize;
-        let place = place.min(COHORTS - 1);
-        let cohort = &mut cohorts[place];
-        cohort.count += sum.count;
-        cohort.bytes += sum.bytes;
-        cohort.variance += sum.variance;
-        folds[place] += sum.count * ((history.end - birth) / age).ln();
-    }
-    let count: f64 = cohorts.iter().map(|cohort| cohort.count).sum();
-    if count < least as f64 {
+    let spread = Spread::of(history.survivors(), from, to);
+    if spread.count < least as f64 {
         return None;
     }
-    let witnesses: f64 = cohorts.iter().map(|cohort| cohort.count.min(WITNESSES)).sum();
-    let folds: f64 = cohorts
+    let witnesses = spread.witnesses();
+    let folds: f64 = spread
+        .cohorts
         .iter()
-        .zip(folds)
+        .zip(folds(history, from, to, age))
         .filter(|(cohort, _)| cohort.count > 0.0)
         .map(|(cohort, folds)| folds * cohort.count.min(WITNESSES) / cohort.count)
         .sum();
-    let freed = history.freed_from(age) * witnesses / count;
+    let freed = history.freed_from(age) * witnesses / spread.count;
     let given_back = checked_gamma_ur(freed + 1.0, (HAZARD * folds).max(1e-9)).unwrap_or(1.0);
-    let chance = given_back.max(slowing(&cohorts, witnesses));
-    Some(Survivors { age, from, to, count, cohorts, shape: shape(&cohorts, count), chance })
+    let chance = given_back.max(spread.slowing());
+    Some(Survivors { chance, ..spread.survivors(age) })
+}
+
+/// By how many e-foldings the survivors of each cohort are older than `age`, together.
+fn folds(history: &History, from: f64, to: f64, age: f64) -> [f64; COHORTS] {
+    let mut folds = [0.0; COHORTS];
+    for (birth, sum) in history.survivors().filter(|(birth, _)| (from..to).contains(birth)) {
+        folds[cohort(birth, from, to)] += sum.count * ((history.end - birth) / age).ln();
+    }
+    folds
+}
+
+/// The cohort of a birth.
+fn cohort(birth: f64, from: f64, to: f64) -> usize {
+    (((birth - from) / (to - from) * COHORTS as f64) as usize).min(COHORTS - 1)
+}
+
+/// Blocks that were born within a time, by cohorts.
+struct Spread {
+    from: f64,
+    to: f64,
+    count: f64,
+    cohorts: [Sum; COHORTS],
+}
+
+impl Spread {
+    fn of(blocks: impl Iterator<Item = (f64, Sum)>, from: f64, to: f64) -> Spread {
+        let mut cohorts = [Sum::default(); COHORTS];
+        for (birth, sum) in blocks.filter(|(birth, _)| (from..to).contains(birth)) {
+            let cohort = &mut cohorts[cohort(birth, from, to)];
+            cohort.count += sum.count;
+            cohort.bytes += sum.bytes;
+            cohort.variance += sum.variance;
+        }
+        Spread { from, to, count: cohorts.iter().map(|cohort| cohort.count).sum(), cohorts }
+    }
+
+    fn witnesses(&self) -> f64 {
+        self.cohorts.iter().map(|cohort| cohort.count.min(WITNESSES)).sum()
+    }
+
+    fn slowing(&self) -> f64 {
+        slowing(&self.cohorts, self.witnesses())
+    }
+
+    /// Survivors of this age, whose chance is yet to be found.
+    fn survivors(self, age: f64) -> Survivors {
+        let Spread { from, to, count, cohorts } = self;
+        Survivors { age, from, to, count, cohorts, shape: shape(&cohorts, count), chance: 1.0 }
+    }
 }
 
 /// The chance that survivors are spread as evenly as this if ever fewer are born, so that a later half keeps [`SLOWER`] of what

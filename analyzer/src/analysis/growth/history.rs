@@ -4,12 +4,15 @@ use super::ages::Survivors;
 use super::{BUILDING, Evidence, SHORTEST, START_UP};
 use crate::analysis::interval::ENOUGH;
 use crate::analysis::outstanding::Group;
-use crate::trace::{Born, Histogram, Level, Trace};
+use crate::trace::{Births, Born, Histogram, KindCounts, Level, Trace};
 use libleak_format::header::Attach;
+use libleak_format::kinds::Kind;
 use libleak_format::sites::LIFETIME_BUCKETS;
 
 /// A relative standard error from which on so few samples say nothing.
 const UNSURE: f64 = 0.2;
+/// Where one in so many blocks is still held, whoever holds them was there when the check was made.
+const HELD: u64 = 20;
 
 /// The histories of many groups, read in one go.
 pub(super) struct Histories<'a> {
@@ -31,6 +34,10 @@ pub(super) struct History {
     pub(super) mean: Option<u64>,
     /// What is outstanding, by time of birth, seconds.
     pub(super) survivors: Vec<(f64, f64, Born)>,
+    /// Those of it that a check found to be definitely lost.
+    pub(super) definite: Vec<(f64, f64, Born)>,
+    /// How many of which kind.
+    pub(super) kinds: KindCounts,
     /// How many blocks are outstanding (samples, in a sampled trace).
     pub(super) live: u64,
     /// Bytes that are outstanding.
@@ -55,6 +62,14 @@ pub(super) struct Sum {
     pub(super) bytes: f64,
     /// Variance of `bytes`.
     pub(super) variance: f64,
+}
+
+/// Blocks by the middle of the time in which they were born.
+fn sums(stretches: &[(f64, f64, Born)]) -> impl Iterator<Item = (f64, Sum)> + '_ {
+    stretches.iter().map(|(from, to, born)| {
+        let sum = Sum { count: born.recorded as f64, bytes: born.bytes, variance: born.variance };
+        (f64::midpoint(*from, *to), sum)
+    })
 }
 
 impl<'a> Histories<'a> {
@@ -85,7 +100,7 @@ impl<'a> Histories<'a> {
         let (trace, live) = (self.trace, &group.live);
         let seconds = |units: u64| trace.clock.birth_seconds(units as f64);
         let stretch = |(from, to, born)| Some((seconds(from)?, seconds(to)?.min(self.end), born));
-        let survivors: Vec<_> = live.ages.iter().filter_map(stretch).collect();
+        let stretches = |births: &Births| births.iter().filter_map(stretch).collect();
         let bucket = |(bucket, count): (usize, &u64)| {
             let lower = if bucket == 0 { 0 } else { 1u64 << bucket };
             Some((seconds(lower)?, seconds(2 << bucket)?, *count as f64))
@@ -110,7 +125,9 @@ impl<'a> Histories<'a> {
             live_error: live.bytes.variance.sqrt(),
             allocations: group.allocations.recorded,
             frees: group.frees.recorded,
-            survivors,
+            survivors: stretches(&live.ages),
+            definite: stretches(&live.definite),
+            kinds: live.kinds,
             freed: freed.filter_map(bucket).collect(),
             levels,
         }
@@ -166,10 +183,23 @@ impl History {
 
     /// Outstanding blocks by the middle of the time in which they were born.
     pub(super) fn survivors(&self) -> impl Iterator<Item = (f64, Sum)> + '_ {
-        self.survivors.iter().map(|(from, to, born)| {
-            let sum = Sum { count: born.recorded as f64, bytes: born.bytes, variance: born.variance };
-            (f64::midpoint(*from, *to), sum)
-        })
+        sums(&self.survivors)
+    }
+
+    /// Those that are definitely lost.
+    pub(super) fn definite(&self) -> impl Iterator<Item = (f64, Sum)> + '_ {
+        sums(&self.definite)
+    }
+
+    /// Whether what is definitely lost is evidence by itself. Nobody can give it back any more, but that may be so only since the end:
+    /// variables of `main` hold nothing once it has returned, and hidden pointers never did. So either none was ever freed here, or
+    /// some blocks are still held, which shows that whoever holds those in use was there when the check was made. A root that went
+    /// leaves a few definite blocks and, with them, what they led to.
+    pub(super) fn is_lost_for_good(&self) -> bool {
+        let of = |kind| self.kinds.of(kind).blocks;
+        let with_others = of(Kind::Indirect).saturating_add(of(Kind::Possible));
+        of(Kind::Definite) >= with_others.max(1)
+            && (self.frees == 0 || of(Kind::Reachable).saturating_mul(HELD) >= self.live)
     }
 
     /// Outstanding blocks that were born from one time on, before another.
@@ -211,6 +241,15 @@ impl History {
             self.allocations as f64 * share
         });
         (survivors.count / given.max(1e-9)).min(1.0)
+    }
+
+    pub(super) fn lost_evidence(&self, lost: &Survivors) -> Evidence {
+        let since = self.definite().find(|(birth, _)| *birth >= lost.from);
+        Evidence::Lost {
+            blocks: lost.count as u64,
+            since: since.map_or(lost.from, |(birth, _)| birth),
+            freed: self.frees > 0,
+        }
     }
 
     pub(super) fn survivors_evidence(&self, survivors: &Survivors) -> Evidence {

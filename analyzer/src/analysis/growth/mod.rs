@@ -84,6 +84,15 @@ pub enum Evidence {
         /// Whether anything was ever freed here.
         freed: bool,
     },
+    /// Blocks were born all along that nothing points to any more.
+    Lost {
+        /// How many.
+        blocks: u64,
+        /// Since when.
+        since: f64,
+        /// Whether others were freed here.
+        freed: bool,
+    },
     /// What it holds rises.
     Rise {
         /// Bytes it held then.
@@ -147,7 +156,7 @@ pub fn judge(trace: &Trace, groups: &mut [Group]) {
     let looks: Vec<Option<Look>> =
         groups.iter().enumerate().map(|(place, group)| look(&histories, group, place)).collect();
     let mut chances: Vec<f64> =
-        looks.iter().flatten().filter_map(|look| Some(look.survivors.as_ref()?.chance)).collect();
+        looks.iter().flatten().flat_map(Look::leaks).map(|leak| leak.chance).collect();
     let cutoff = cutoff(&mut chances);
     for (group, look) in groups.iter_mut().zip(looks) {
         group.growth = look.map(|look| look.verdict(cutoff));
@@ -181,6 +190,7 @@ fn cutoff(chances: &mut [f64]) -> f64 {
 struct Look {
     history: History,
     survivors: Option<Survivors>,
+    lost: Option<Survivors>,
     trend: Option<Trend>,
 }
 
@@ -193,22 +203,32 @@ fn look(histories: &Histories, group: &Group, place: usize) -> Option<Look> {
         && (history.live >= ENOUGH_BLOCKS || group.live.bytes.value() >= ENOUGH_BYTES)
         && !history.lacks_samples();
     let survivors = if is_worth { ages::look(&history) } else { None };
+    let lost = if is_worth { ages::lost(&history) } else { None };
     let trend = if is_worth { levels::look(&history) } else { None };
-    Some(Look { history, survivors, trend })
+    Some(Look { history, survivors, lost, trend })
 }
 
 impl Look {
+    /// What may turn out to be a leak: each is a test of its own.
+    fn leaks(&self) -> impl Iterator<Item = &Survivors> {
+        self.survivors.iter().chain(&self.lost)
+    }
+
     fn verdict(&self, cutoff: f64) -> Growth {
         let history = &self.history;
         let (verdict, evidence) = self.weigh(cutoff);
-        let rate = match verdict {
-            Verdict::Leak | Verdict::Growing if matches!(evidence, Evidence::Survivors { .. }) => {
-                self.survivors.as_ref().map(|survivors| rate::of_survivors(survivors, history))
+        let survivors = match evidence {
+            Evidence::Lost { .. } => self.lost.as_ref(),
+            _ => self.survivors.as_ref(),
+        };
+        let rate = match (verdict, &evidence) {
+            (_, Evidence::Lost { .. }) | (Verdict::Leak | Verdict::Growing, Evidence::Survivors { .. }) => {
+                survivors.map(|survivors| rate::of_survivors(survivors, history))
             }
-            Verdict::Growing => self.trend.as_ref().map(|trend| rate::of_levels(trend, history)),
+            (Verdict::Growing, _) => self.trend.as_ref().map(|trend| rate::of_levels(trend, history)),
             _ => None,
         };
-        let survival = self.survivors.as_ref().map(|survivors| history.survival(survivors));
+        let survival = survivors.map(|survivors| history.survival(survivors));
         Growth { verdict, rate, survival, evidence, cutoff }
     }
 
@@ -220,10 +240,14 @@ impl Look {
         if history.lacks_samples() {
             return (Verdict::Inconclusive, Evidence::NotEnoughSamples { samples: history.live });
         }
-        if let Some(survivors) = &self.survivors
-            && survivors.shape == Shape::Steady
-            && survivors.chance <= cutoff
+        let is_leak = |leak: &&Survivors| leak.shape == Shape::Steady && leak.chance <= cutoff;
+        let old = self.survivors.as_ref().filter(is_leak);
+        if let Some(lost) = self.lost.as_ref().filter(is_leak)
+            && (old.is_none() || history.may_be_building())
         {
+            return (Verdict::Leak, history.lost_evidence(lost));
+        }
+        if let Some(survivors) = old {
             let verdict = if history.may_be_building() { Verdict::Growing } else { Verdict::Leak };
             return (verdict, history.survivors_evidence(survivors));
         }

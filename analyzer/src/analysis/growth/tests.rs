@@ -2,7 +2,8 @@
 
 use super::history::History;
 use super::*;
-use crate::trace::{Born, Level};
+use crate::trace::{Born, KindCounts, Level};
+use libleak_format::kinds::{Kind, Verdict as Finding};
 
 const END: f64 = 1000.0;
 const SIZE: f64 = 64.0;
@@ -14,6 +15,8 @@ fn history(blocks: impl IntoIterator<Item = (f64, Option<f64>)>) -> History {
         end: END,
         mean: None,
         survivors: Vec::new(),
+        definite: Vec::new(),
+        kinds: KindCounts::default(),
         live: 0,
         live_bytes: 0.0,
         live_error: 0.0,
@@ -60,8 +63,9 @@ fn levels(bytes: impl Fn(f64) -> f64) -> History {
 }
 
 fn judged(history: History) -> Growth {
-    let (survivors, trend) = (ages::look(&history), super::levels::look(&history));
-    Look { history, survivors, trend }.verdict(FALSE_DISCOVERIES)
+    let (survivors, lost) = (ages::look(&history), ages::lost(&history));
+    let trend = super::levels::look(&history);
+    Look { history, survivors, lost, trend }.verdict(FALSE_DISCOVERIES)
 }
 
 /// Evenly, so many in the whole run.
@@ -102,6 +106,80 @@ fn a_short_program_that_frees_nothing_may_be_building_something() {
     assert_eq!(building.verdict, Verdict::Growing, "{building:?}");
     assert!(building.rate.is_some(), "{building:?}");
     assert_eq!(judged(blocks(1)).verdict, Verdict::Leak);
+}
+
+/// Such a history after a check that found each block's kind; `frees` were freed besides, at all ages.
+fn checked(frees: u64, kinds: impl IntoIterator<Item = (f64, Kind)>) -> History {
+    let blocks: Vec<(f64, Kind)> = kinds.into_iter().collect();
+    let mut history = history(blocks.iter().map(|(birth, _)| (*birth, None)));
+    history.definite.extend(
+        history
+            .survivors
+            .iter()
+            .zip(&blocks)
+            .filter_map(|(born, (_, kind))| (*kind == Kind::Definite).then_some(*born)),
+    );
+    for (_, kind) in &blocks {
+        history.kinds.add(&Finding { kind: *kind, cycle: false, holder: None }, SIZE as u64);
+    }
+    let buckets = history.freed.len() as f64;
+    history.freed.iter_mut().for_each(|bucket| bucket.2 = frees as f64 / buckets);
+    History { frees, ..history }
+}
+
+/// The same in a run of so many seconds.
+fn shortened(mut history: History, seconds: f64) -> History {
+    let scale = seconds / END;
+    let blocks = history.survivors.iter_mut().chain(&mut history.definite);
+    blocks.for_each(|(from, to, _)| (*from, *to) = (*from * scale, *to * scale));
+    History { end: seconds, ..history }
+}
+
+#[test]
+fn what_is_lost_all_along_is_a_leak_however_short_the_run() {
+    let lost = |kind| shortened(checked(0, births(200).map(|birth| (birth, kind))), 8.0);
+    let growth = judged(lost(Kind::Definite));
+    assert_eq!(growth.verdict, Verdict::Leak, "{growth:?}");
+    assert!(growth.rate.is_some() && growth.survival.unwrap() > 0.95, "{growth:?}");
+    for kind in [Kind::Reachable, Kind::Indirect, Kind::Possible] {
+        let growth = judged(lost(kind));
+        assert_eq!(growth.verdict, Verdict::Growing, "{kind:?}: {growth:?}");
+    }
+}
+
+#[test]
+fn what_is_lost_among_blocks_that_live_for_long_is_a_leak() {
+    // Sixty lost ones, evenly; of those in use each is as old as the run allows, and many were freed at every age.
+    let kind = |index: usize| if index.is_multiple_of(2) { Kind::Definite } else { Kind::Reachable };
+    let mixed = || births(120).enumerate().map(|(index, birth)| (birth, kind(index)));
+    let growth = judged(checked(5000, mixed()));
+    assert_eq!(growth.verdict, Verdict::Leak, "{growth:?}");
+    assert!(matches!(growth.evidence, Evidence::Lost { blocks: 45, freed: true, .. }), "{growth:?}");
+    let unknown = History { definite: Vec::new(), kinds: KindCounts::default(), ..checked(5000, mixed()) };
+    assert_ne!(judged(unknown).verdict, Verdict::Leak, "without a check nobody can tell");
+}
+
+#[test]
+fn what_was_in_use_until_its_holder_went_at_the_end_is_no_leak() {
+    let all = judged(checked(5000, births(120).map(|birth| (birth, Kind::Definite))));
+    assert_ne!(all.verdict, Verdict::Leak, "variables of main: {all:?}");
+    // One that a stray number points to shows nothing.
+    let stray = |index| if index == 7 { Kind::Reachable } else { Kind::Definite };
+    let stray = judged(checked(5000, births(120).enumerate().map(|(index, birth)| (birth, stray(index)))));
+    assert_ne!(stray.verdict, Verdict::Leak, "{stray:?}");
+    let head = |index| if index % 10 == 0 { Kind::Definite } else { Kind::Indirect };
+    let lists = births(400).enumerate().map(|(index, birth)| (birth, head(index)));
+    let growth = judged(shortened(checked(0, lists), 8.0));
+    assert_ne!(growth.verdict, Verdict::Leak, "a table of lists: {growth:?}");
+}
+
+#[test]
+fn what_was_lost_at_the_start_or_at_once_is_no_leak_that_goes_on() {
+    for (from, length) in [(0.0, 240.0), (600.0, 5.0)] {
+        let births = (0..200).map(|number| (from + f64::from(number) * length / 200.0, Kind::Definite));
+        let growth = judged(shortened(checked(0, births), 8.0));
+        assert_ne!(growth.verdict, Verdict::Leak, "from {from}: {growth:?}");
+    }
 }
 
 #[test]
