@@ -17,6 +17,8 @@ pub struct Report {
     pub totals: Totals,
     /// One entry per allocating stack.
     pub stacks: Vec<Stack>,
+    /// What they add up to, if that was asked for.
+    pub groups: Option<Vec<StackGroup>>,
     /// What gates would name.
     pub findings: Vec<Value>,
 }
@@ -148,12 +150,27 @@ pub struct Stack {
     pub lost_with: Amount,
     pub cycles: u64,
     pub origin: String,
+    #[serde(rename = "type")]
+    pub block_type: Option<String>,
     pub inherited: bool,
     pub interval: Option<Interval>,
     pub growth: Option<Growth>,
     /// Ids of threads that allocated here.
     pub threads: Vec<u32>,
     pub frames: Vec<Frame>,
+}
+
+/// Stacks that have something in common.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct StackGroup {
+    #[serde(rename = "type")]
+    pub block_type: Option<String>,
+    pub stacks: usize,
+    pub allocations: u64,
+    pub live_blocks: u64,
+    pub live_bytes: u64,
+    pub kinds: Kinds,
 }
 
 /// What a stack does over time.

@@ -19,6 +19,8 @@ pub struct Names {
 pub struct Frame {
     /// The function, demangled.
     pub function: Option<Arc<str>>,
+    /// Its own name with the types it was made for, where `function` does not tell them ([`crate::symbols::Frame::generic`]).
+    pub generic: Option<Arc<str>>,
     /// Index into [`Trace::modules`].
     pub module: Option<usize>,
     /// The recorded address in the module's own address space; without a module, the address itself.
@@ -105,6 +107,7 @@ impl NamedStacks {
             }
             frames.extend(resolved.iter().map(|found| Frame {
                 function: found.function.clone(),
+                generic: found.generic.clone(),
                 file: found.file.clone(),
                 line: found.line,
                 column: found.column,

@@ -1,11 +1,13 @@
 //! What a trace means: pure functions over the model, without a thought about how it is shown.
 //!
 //! [`outstanding`] groups sites into stacks, [`totals`] adds them up, [`Selection`] says which are wanted and in what
-//! order, [`judge`] says which of them grow, and [`select`] gives names to those, and only those. [`Interval`] says how sure numbers are that were estimated from
+//! order, [`judge`] says which of them grow, and [`select()`] gives names to those, and only those. [`block_type`] says of what
+//! type its blocks are, as far as the names tell. [`Interval`] says how sure numbers are that were estimated from
 //! samples.
 
 mod fingerprint;
 mod frames;
+mod group;
 mod growth;
 mod interval;
 mod lifetimes;
@@ -14,10 +16,12 @@ mod outstanding;
 mod select;
 mod startup;
 mod totals;
+mod types;
 mod usage;
 
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref};
+pub use group::{GroupBy, StackGroup};
 pub use growth::{Evidence, Growth, Rate, Summary, Verdict, judge};
 pub use interval::{Bounds, ENOUGH, Interval};
 pub use lifetimes::percentile;
@@ -26,4 +30,5 @@ pub use outstanding::{Group, outstanding};
 pub use select::{Filter, Patterns, Selected, Selection, Sort, StackEntry, Wanted, select};
 pub use startup::startup_frames;
 pub use totals::{Totals, totals};
+pub use types::block_type;
 pub use usage::Usage;

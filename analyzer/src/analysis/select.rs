@@ -2,10 +2,12 @@
 
 use super::fingerprint::Fingerprint;
 use super::frames::{Frame, NamedStacks, Names};
+use super::group::{GroupBy, StackGroup, group};
 use super::growth::{Verdict, judge_again};
 use super::lifetimes::percentile;
 use super::outstanding::Group;
 use super::startup::startup_frames;
+use super::types::block_type;
 use crate::trace::{Module, StackEnd, Trace};
 use libleak_format::kinds::Kind;
 use libleak_format::sites::LIFETIME_BUCKETS;
@@ -101,7 +103,9 @@ pub struct Selection {
     pub filter: Filter,
     /// In which order.
     pub sort: Sort,
-    /// How many; `None` is all.
+    /// What they are added up by.
+    pub group_by: GroupBy,
+    /// How many, and how many groups; `None` is all.
     pub top: Option<usize>,
 }
 
@@ -116,6 +120,8 @@ pub struct StackEntry {
     pub frames: Vec<Frame>,
     /// What stands beyond the outermost frame.
     pub end: StackEnd,
+    /// The type of its blocks, if the frames tell.
+    pub block_type: Option<String>,
     /// How many of the outermost frames only start the program or the thread.
     pub startup: usize,
     /// Median and 99th percentile of how long its freed blocks lived, seconds; `None` if none was freed.
@@ -129,6 +135,10 @@ pub struct StackEntry {
 pub struct Selected {
     /// The wanted stacks in order.
     pub stacks: Vec<StackEntry>,
+    /// What they add up to, with those that [`Selection::top`] left out; `None` if that is not wanted.
+    pub groups: Option<Vec<StackGroup>>,
+    /// Groups that were left out because of it.
+    pub more_groups: usize,
     /// Stacks with outstanding blocks that were left out because of [`Selection::top`]. An upper bound: those that look
     /// alike are counted each.
     pub more: usize,
@@ -156,6 +166,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     sort(&mut groups, selection.sort);
     if let Some(top) = selection.top
         && !filter.needs_names()
+        && selection.group_by == GroupBy::Stack
     {
         let rest = groups.split_off(groups.len().min(top.saturating_mul(LOOK_ALIKES)));
         selected.cut(rest.iter());
@@ -172,9 +183,10 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
             selected.leave_out([&group].into_iter());
             continue;
         }
+        let block_type = block_type(&frames, names.symbolizer.finds_inlines());
         let known = *places.entry(look(&group, &frames, end)).or_insert(entries.len());
         match entries.get_mut(known) {
-            Some(entry) => entry.merge(group, &frames),
+            Some(entry) => entry.merge(group, &frames, block_type),
             None => {
                 let startup = startup_frames(&frames);
                 entries.push(StackEntry {
@@ -182,6 +194,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
                     fingerprint,
                     frames,
                     end,
+                    block_type,
                     startup,
                     lifetimes: None,
                     is_merged: false,
@@ -194,6 +207,11 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     judge_again(trace, &mut merged);
     // Stacks that were merged may have risen.
     entries.sort_by_key(|entry| order(&entry.group, selection.sort));
+    selected.groups = group(&entries, selection.group_by, selection.sort);
+    if let (Some(groups), Some(top)) = (&mut selected.groups, selection.top) {
+        selected.more_groups = groups.len().saturating_sub(top);
+        groups.truncate(top);
+    }
     if let Some(top) = selection.top.filter(|top| *top < entries.len()) {
         selected.cut(entries.split_off(top).iter().map(|entry| &entry.group));
     }
@@ -220,8 +238,10 @@ impl Selected {
 
 impl StackEntry {
     /// Takes in a stack that looks the same, except perhaps for columns.
-    fn merge(&mut self, group: Group, frames: &[Frame]) {
+    fn merge(&mut self, group: Group, frames: &[Frame], block_type: Option<String>) {
         self.is_merged = true;
+        // Functions may look alike that were made for different types.
+        self.block_type = self.block_type.take().filter(|known| block_type.as_ref() == Some(known));
         self.group.merge(group);
         for (frame, other) in self.frames.iter_mut().zip(frames) {
             frame.column = frame.column.filter(|_| frame.column == other.column);

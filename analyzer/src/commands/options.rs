@@ -1,7 +1,7 @@
 //! Options that several subcommands have.
 
 use super::failure::Failure;
-use crate::analysis::{self, Filter, Fingerprint, Patterns, Selection, Sort, Wanted};
+use crate::analysis::{self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Wanted};
 use crate::report::Layout;
 use crate::symbols;
 use clap::{Args, ValueEnum};
@@ -22,6 +22,9 @@ pub(super) struct View {
     /// Order of the stacks
     #[arg(long, value_name = "KEY", value_enum, default_value_t = SortKey::Bytes)]
     sort: SortKey,
+    /// Add stacks up by what they have in common
+    #[arg(long, value_name = "KEY", value_enum, default_value_t = GroupKey::Stack)]
+    group_by: GroupKey,
     /// Only stacks with at least SIZE outstanding (K, M, G)
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "0")]
     min_bytes: u64,
@@ -83,6 +86,15 @@ enum SortKey {
     Growth,
 }
 
+/// What stacks are added up by.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum GroupKey {
+    /// Each by itself
+    Stack,
+    /// The type of their blocks, where the allocating functions tell it
+    Type,
+}
+
 /// What a stack does over time.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Verdict {
@@ -136,6 +148,10 @@ impl View {
                 SortKey::Peak => Sort::Peak,
                 SortKey::Age => Sort::Age,
                 SortKey::Growth => Sort::Growth,
+            },
+            group_by: match self.group_by {
+                GroupKey::Stack => GroupBy::Stack,
+                GroupKey::Type => GroupBy::Type,
             },
             top: self.top.or(is_text.then_some(TOP)),
         }

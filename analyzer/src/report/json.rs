@@ -9,11 +9,14 @@
 //! Where there is no leak check, `unchecked_because` says why, and all blocks are of unknown kind; else `check_s` is how long the process
 //! waited for it. `lost_with` counts the indirect blocks, of any stack, that are lost with a stack's definite ones, `cycles` those of
 //! its definite ones that such a block points back to.
+//!
+//! `type` is the type of a stack's blocks where the allocating functions tell it, `null` where they do not. With
+//! `--group-by type` there are `groups`, too, of the process's own blocks of the heap.
 
 use super::growth::{evidence, line};
 use super::text::Layout;
 use super::{Report, json_text};
-use crate::analysis::{Frame, Growth, Interval, StackEntry, Usage, Verdict};
+use crate::analysis::{Frame, Growth, Interval, StackEntry, StackGroup, Usage, Verdict};
 use crate::trace::{
     Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
 };
@@ -40,6 +43,8 @@ struct Document<'a> {
     trace: TraceObject<'a>,
     totals: TotalsObject,
     stacks: Vec<StackObject<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Vec<GroupObject<'a>>>,
     findings: Vec<FindingObject>,
 }
 
@@ -143,6 +148,7 @@ struct StackObject<'a> {
     lost_with: Amount,
     cycles: u64,
     origin: &'static str,
+    r#type: Option<&'a str>,
     inherited: bool,
     threads: Vec<u32>,
     oldest_s: Option<f64>,
@@ -154,6 +160,16 @@ struct StackObject<'a> {
     suppressed_by: Option<()>,
     complete: bool,
     frames: Vec<FrameObject<'a>>,
+}
+
+/// Stacks added up by type.
+#[derive(Serialize)]
+struct GroupObject<'a> {
+    r#type: Option<&'a str>,
+    stacks: usize,
+    #[serde(flatten)]
+    usage: Usage,
+    kinds: Kinds,
 }
 
 #[derive(Serialize)]
@@ -194,6 +210,11 @@ impl<'a> Document<'a> {
             trace: TraceObject::new(report),
             totals: TotalsObject::new(report),
             stacks: stacks.map(|entry| StackObject::new(entry, &report.trace, layout)).collect(),
+            groups: report
+                .selected
+                .groups
+                .as_ref()
+                .map(|groups| groups.iter().map(GroupObject::new).collect()),
             findings: report.selected.stacks.iter().filter_map(FindingObject::new).collect(),
         }
     }
@@ -292,6 +313,7 @@ impl<'a> StackObject<'a> {
             lost_with: live.kinds.lost_with,
             cycles: live.kinds.cycles,
             origin: group.origin.map_or("unknown", Origin::name),
+            r#type: entry.block_type.as_deref(),
             inherited: group.inherited,
             threads: threads.map(|thread| thread.tid).filter(|tid| *tid != 0).collect(),
             oldest_s: live.births.and_then(|(oldest, _)| birth(oldest)),
@@ -303,6 +325,18 @@ impl<'a> StackObject<'a> {
             suppressed_by: None,
             complete: entry.end == StackEnd::Complete,
             frames: entry.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),
+        }
+    }
+}
+
+impl<'a> GroupObject<'a> {
+    fn new(group: &'a StackGroup) -> GroupObject<'a> {
+        let StackGroup { name, stacks, usage, kinds } = group;
+        GroupObject {
+            r#type: name.as_deref(),
+            stacks: *stacks,
+            usage: *usage,
+            kinds: Kinds::new(usage, kinds),
         }
     }
 }

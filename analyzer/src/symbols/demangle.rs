@@ -41,7 +41,7 @@ fn is_cpp(raw: &str) -> bool {
 
 /// Legacy Rust names are C++ names whose last part is a hash: `17h` and 16 hex digits, then perhaps a
 /// suffix from LLVM (`.llvm.123`).
-fn is_rust_legacy(raw: &str) -> bool {
+pub(super) fn is_rust_legacy(raw: &str) -> bool {
     raw.starts_with("_ZN")
         && raw.match_indices("17h").any(|(at, _)| {
             let hash = &raw.as_bytes()[at + 3..];

@@ -18,6 +18,7 @@
 mod demangle;
 mod dwarf;
 mod files;
+mod generic;
 mod image;
 mod jit;
 mod locate;
@@ -89,6 +90,9 @@ pub struct Frame {
     pub function: Option<Arc<str>>,
     /// The function's name as it stands in the debug info or symbol table.
     pub raw_function: Option<Arc<str>>,
+    /// The function's own name with the types that it was made for (`new<app::Session>`), where its linkage name leaves them
+    /// out, as legacy names of Rust do.
+    pub generic: Option<Arc<str>>,
     /// Source file: compilation directory, directory and file name joined.
     pub file: Option<Arc<str>>,
     /// Line, from 1.
@@ -209,6 +213,11 @@ impl Symbolizer {
     /// A symbolizer with these options. Opens nothing yet.
     pub fn new(options: Options) -> Self {
         Symbolizer { options }
+    }
+
+    /// Whether it looks for inlined frames.
+    pub fn finds_inlines(&self) -> bool {
+        self.options.inlines
     }
 
     /// Looks up all `requests`, modules in parallel. Each distinct address is looked up once; a request

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use addr2line::{Context, Location, LookupContinuation, LookupResult};
 
-use super::demangle::{demangle, is_mangled};
+use super::demangle::{demangle, is_mangled, is_rust_legacy};
 use super::dwarf::{self, DwarfError, Reader};
 use super::files::Files;
+use super::generic::GenericNames;
 use super::image::Image;
 use super::locate::{Located, locate};
 use super::minidebug;
@@ -44,6 +45,7 @@ pub(super) fn module(module: &ModuleRef, probes: &[u64], options: &Options) -> A
         symbols: Symbols { located: &located, files: &files, table: OnceCell::new() },
         names: HashMap::new(),
         paths: HashMap::new(),
+        generics: GenericNames::default(),
         inlines: options.inlines,
         damaged: 0,
         first_damage: None,
@@ -90,6 +92,7 @@ struct Lookup<'l, 'a, 'o> {
     /// Linkage name to (as it is, demangled): the same few names come up again and again.
     names: HashMap<&'a [u8], Name>,
     paths: HashMap<String, Arc<str>>,
+    generics: GenericNames<'a>,
     inlines: bool,
     damaged: usize,
     first_damage: Option<gimli::Error>,
@@ -105,6 +108,7 @@ struct Name {
 #[derive(Default)]
 struct DwarfFrame<'a> {
     name: Option<&'a [u8]>,
+    generic: Option<&'a [u8]>,
     language: Option<gimli::DwLang>,
     file: Option<Arc<str>>,
     line: Option<u32>,
@@ -143,7 +147,9 @@ impl<'a> Lookup<'_, 'a, '_> {
             return Vec::new();
         }
         let mut frames = Vec::new();
-        if let Err(error) = walk(context, &mut self.split, &mut self.paths, probe, &mut frames) {
+        if let Err(error) =
+            walk(context, &mut self.split, &mut self.paths, &mut self.generics, probe, &mut frames)
+        {
             self.damaged += 1;
             self.first_damage.get_or_insert(error);
             // Functions and lines are stored apart: the line may still be readable. Frames read before the
@@ -176,7 +182,9 @@ impl<'a> Lookup<'_, 'a, '_> {
     fn frame(&mut self, found: DwarfFrame<'a>, inlined: bool) -> Frame {
         let name = found.name.map(|name| self.name(name));
         let (raw_function, function) = name.map(|name| (name.raw, name.readable)).unzip();
-        Frame { function, raw_function, file: found.file, line: found.line, column: found.column, inlined }
+        let generic = found.generic.map(|name| self.name(name).raw);
+        let DwarfFrame { file, line, column, .. } = found;
+        Frame { function, raw_function, generic, file, line, column, inlined }
     }
 
     fn name(&mut self, raw: &'a [u8]) -> Name {
@@ -206,6 +214,7 @@ fn walk<'a>(
     context: &Context<Reader<'a>>,
     split: &mut SplitLoader<'a, '_>,
     paths: &mut HashMap<String, Arc<str>>,
+    generics: &mut GenericNames<'a>,
     probe: u64,
     frames: &mut Vec<DwarfFrame<'a>>,
 ) -> Result<(), gimli::Error> {
@@ -216,16 +225,29 @@ fn walk<'a>(
             LookupResult::Load { load, continuation } => continuation.resume(split.load(&load)),
         };
     };
+    let mut generic = Vec::new();
     while let Some(next) = found.next()? {
         let mut frame = DwarfFrame::default();
         if let Some(function) = next.function {
             frame.name = Some(function.name.slice()).filter(|name| !name.is_empty());
             frame.language = function.language;
         }
+        let is_generic =
+            frame.name.and_then(|name| std::str::from_utf8(name).ok()).is_some_and(is_rust_legacy);
+        generic.extend(next.dw_die_offset.filter(|_| is_generic).map(|entry| (frames.len(), entry)));
         if let Some(location) = next.location {
             frame.set_location(location, paths);
         }
         frames.push(frame);
+    }
+    if generic.is_empty() {
+        return Ok(());
+    }
+    // What belongs to it was loaded just now.
+    if let Some(unit) = context.find_dwarf_and_unit(probe).skip_all_loads() {
+        for (place, entry) in generic {
+            frames[place].generic = generics.of(&unit, entry);
+        }
     }
     Ok(())
 }

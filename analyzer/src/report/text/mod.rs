@@ -2,6 +2,7 @@
 
 mod answer;
 mod footer;
+mod group;
 mod stack;
 mod style;
 
@@ -32,7 +33,10 @@ impl<'a> Text<'a> {
     /// Those of `out`.
     pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
         answer::write(self, out)?;
-        stack::write_all(self, out)?;
+        match &self.report.selected.groups {
+            Some(groups) => group::write_all(self, groups, out)?,
+            None => stack::write_all(self, out)?,
+        }
         footer::write(self, out)
     }
 }

@@ -73,6 +73,11 @@ fn write(
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     writeln!(out, "{}", headline(text, entry, amount, rank, columns))?;
+    if let Some(of) = &entry.block_type {
+        let room = if text.layout.full_names { usize::MAX } else { WIDTH - INDENT - "of type".len() };
+        let of = escape(&names::start_of(of, room)).into_owned();
+        writeln!(out, "{:width$}of type {of}", "", width = INDENT - 2)?;
+    }
     if let Some(line) = lost_with(&entry.group.live.kinds) {
         writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
     }
@@ -151,7 +156,7 @@ fn headline(text: &Text, entry: &StackEntry, amount: &Amount, rank: usize, colum
 }
 
 /// `, definite`, or `, 3 definite, 7 reachable` where there are several kinds; nothing where none is known.
-fn kinds(kinds: &KindCounts, blocks: u64) -> String {
+pub(super) fn kinds(kinds: &KindCounts, blocks: u64) -> String {
     let parts = Kind::ALL.into_iter().filter_map(|kind| {
         let found = kinds.of(kind).blocks;
         let name = kind.name();
