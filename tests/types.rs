@@ -88,6 +88,16 @@ fn allocating_functions_of_rust_tell_types() {
 }
 
 #[test]
+fn lines_alone_tell_types_of_boxes_and_vectors_of_rust() {
+    let fixture = Fixture::rust_with("types.rs", &["-Cdebuginfo=line-tables-only"]);
+    let report = Program::new(fixture.executable()).traced().succeeded().report();
+    let (mut wanted, found) = (wanted(&fixture), found(&report, &wanted(&fixture)));
+    // What a hash table is made for, its functions that allocate do not say.
+    wanted.insert("by_hash_map".to_owned(), BTreeSet::from(["unknown".to_owned()]));
+    assert_eq!(found, wanted, "found (left) and wanted (right)");
+}
+
+#[test]
 fn stacks_are_added_up_by_type() {
     let traced = Program::new(Fixture::rust("types.rs").executable()).traced().succeeded();
     let file = traced.file();

@@ -62,6 +62,11 @@ impl Fixture {
         build("rustc", source, &[], RUST_FLAGS, &[])
     }
 
+    /// A Rust program with further flags of the compiler.
+    pub fn rust_with(source: &str, flags: &[&str]) -> Fixture {
+        build("rustc", source, &[], RUST_FLAGS, flags)
+    }
+
     /// Where its source is.
     pub fn source(&self) -> &Path {
         &self.source

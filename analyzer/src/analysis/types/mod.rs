@@ -35,10 +35,11 @@ pub fn block_type(frames: &[Frame], inlines: bool) -> Option<String> {
         let function = frame.function.as_deref().filter(|function| function.len() <= MAX_LENGTH)?;
         // Only debug info knows what was inlined, and it knows lines, too.
         let is_exact = inlines && frame.line.is_some();
-        let says = match rust::says(function, frame.generic.as_deref(), is_exact) {
-            Some(says) => says,
-            None => cpp::says(function, is_exact),
-        };
+        let by_file = frame.file.as_deref().filter(|_| is_exact);
+        let says = by_file
+            .and_then(|file| rust::says_at(function, file))
+            .or_else(|| rust::says(function, frame.generic.as_deref(), is_exact))
+            .unwrap_or_else(|| cpp::says(function, is_exact));
         match says {
             Says::Type(found) => return Some(tidy::tidy(&found)),
             Says::Nothing => {}

@@ -2,7 +2,7 @@
 //!
 //! Names in the v0 mangling tell types (`<alloc::vec::Vec<u8>>::reserve`). Legacy ones have the parameters as they were written
 //! (`alloc::vec::Vec<T,A>::reserve`); what those stand for is in the debug info's name (`reserve<u8, alloc::alloc::Global>`), in the
-//! same order.
+//! same order. Debug info of lines alone has only that name, without a path; then the source file tells whose it is.
 
 use super::Says;
 use super::name::{Part, parts, split};
@@ -27,16 +27,25 @@ const OWNERS: [(&str, Shape, bool); 8] = [
 ];
 
 /// Functions of any of these that do not.
-const PLAIN: [&str; 9] = [
+const PLAIN: [&str; 18] = [
     "new",
     "new_in",
     "new_uninit",
     "new_uninit_in",
+    "new_zeroed",
+    "try_new_in",
+    "try_new_uninit",
     "try_new_uninit_in",
     "with_capacity",
     "with_capacity_in",
+    "with_capacity_zeroed",
+    "with_capacity_zeroed_in",
     "reserve",
+    "reserve_exact",
+    "try_reserve",
+    "try_reserve_exact",
     "grow_one",
+    "shrink_to_fit",
 ];
 
 /// What is put around a value.
@@ -54,12 +63,20 @@ const WORDS: [&str; 32] = [
     "for", "C", "true", "false", "static",
 ];
 
+/// What calls the allocator, whichever it is.
+const CALLS: [&str; 5] = ["__rustc::", "__rust_", "__rdl_", "__rg_", "__rustc["];
+
 const CRATES: [&str; 4] = ["alloc::", "core::", "std::", "hashbrown::"];
 
 /// What a function says of the block that it allocated; `None` if it is none of Rust's.
 pub(super) fn says(function: &str, generic: Option<&str>, is_exact: bool) -> Option<Says> {
     let flat = flatten(function);
     let path = flat.trim_start_matches(['&', '*']).trim_start_matches("mut ");
+    if CALLS.iter().any(|name| path.starts_with(name))
+        || function.contains(" as core::alloc::global::GlobalAlloc>::")
+    {
+        return Some(Says::Nothing);
+    }
     let is_library = CRATES.iter().any(|name| path.starts_with(name)) || is_of_any_type(function);
     if !is_library {
         return None;
@@ -76,6 +93,34 @@ pub(super) fn says(function: &str, generic: Option<&str>, is_exact: bool) -> Opt
     let is_sure = is_exact || is_plain || parts.last().is_some_and(|method| PLAIN.contains(&method.name));
     let found = argument(owner, generic).filter(|_| is_sure).and_then(|of| held(&of, shape));
     Some(found.map_or(Says::Unknown, Says::Type))
+}
+
+/// What a function says that has no path, by where its source is (`library/alloc/src/boxed.rs`); `None` if it is none of Rust's library.
+pub(super) fn says_at(function: &str, file: &str) -> Option<Says> {
+    let (name, args) = function.split_at(function.find('<').unwrap_or(function.len()));
+    // As the compiler names its own sources, and where rustup puts them.
+    let (root, source) = file.split_once("/library/")?;
+    if !root.starts_with("/rustc/") && !root.ends_with("/rustlib/src/rust") {
+        return None;
+    }
+    // A path may begin with a bracket, too.
+    if name.is_empty()
+        || name.contains("::")
+        || !["alloc/", "core/", "std/"].iter().any(|name| source.starts_with(name))
+    {
+        return None;
+    }
+    // Only functions of these say what type they are for: others of a raw vector are the same for all types.
+    let (shape, least) = match source {
+        "alloc/src/boxed.rs" | "alloc/src/rc.rs" | "alloc/src/sync.rs" => (Shape::One, 1),
+        "alloc/src/raw_vec/mod.rs" | "alloc/src/raw_vec.rs" => (Shape::Many, 2),
+        _ => return Some(Says::Nothing),
+    };
+    let args = if args.is_empty() { Vec::new() } else { split(super::name::inside(args, 0, args.len())) };
+    if !PLAIN.contains(&name) || args.len() < least {
+        return Some(Says::Nothing);
+    }
+    Some(held(args[0], shape).filter(|_| is_concrete(args[0])).map_or(Says::Unknown, Says::Type))
 }
 
 /// `<alloc::vec::Vec<u8> as core::clone::Clone>::clone` as `alloc::vec::Vec<u8>::clone`.

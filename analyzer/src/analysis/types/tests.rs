@@ -193,6 +193,49 @@ fn rust_tells_types_by_names_in_the_new_mangling() {
 }
 
 #[test]
+fn what_calls_the_allocator_passes_it_on() {
+    for way in [
+        "__rustc::__rdl_alloc",
+        "__rust_alloc",
+        "<std::alloc::System as core::alloc::global::GlobalAlloc>::alloc",
+        "<app::Counting as core::alloc::global::GlobalAlloc>::alloc",
+        "std::sys::alloc::unix::aligned_malloc",
+    ] {
+        assert_eq!(
+            of_symbols(&[way, "<alloc::raw_vec::RawVec<u8>>::reserve"]).as_deref(),
+            Some("[u8]"),
+            "{way}"
+        );
+    }
+}
+
+#[test]
+fn debug_info_of_lines_tells_types_by_the_source_file() {
+    let at = |name: &str, file: &str| Frame { file: Some(file.into()), ..frame(name, None) };
+    let root = "/rustc/0123abcd/library/alloc/src";
+    let lowest = at("try_allocate_in<alloc::alloc::Global>", &format!("{root}/raw_vec/mod.rs"));
+    for (name, file, found) in [
+        ("with_capacity_in<t::Node, alloc::alloc::Global>", "raw_vec/mod.rs", Some("[t::Node]")),
+        (
+            "new<fn(&str) -> core::option::Option<u8>>",
+            "boxed.rs",
+            Some("fn(&str) -> core::option::Option<u8>"),
+        ),
+        ("new<alloc::rc::RcInner<t::Node>>", "boxed.rs", Some("t::Node")),
+        ("<alloc::raw_vec::RawVec<u8>>::reserve", "raw_vec/mod.rs", Some("[u8]")),
+        ("new<T>", "boxed.rs", None),
+        ("from<u8>", "boxed.rs", None),
+        ("box_new_uninit", "boxed.rs", None),
+    ] {
+        let frames = [lowest.clone(), at(name, &format!("{root}/{file}")), at("main", "/app/main.rs")];
+        assert_eq!(block_type(&frames, true).as_deref(), found, "{name}");
+        assert_eq!(block_type(&frames, false), None, "{name}, without inlined frames");
+    }
+    let own = [at("new<u8>", "/app/library/boxed.rs"), at("new<u8>", &format!("{root}/boxed.rs"))];
+    assert_eq!(block_type(&own, true), None, "a program's own function");
+}
+
+#[test]
 fn types_are_written_as_people_do() {
     for (from, to) in [
         ("std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >", "std::string"),
