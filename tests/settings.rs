@@ -148,6 +148,7 @@ fn a_bad_value_is_one_line_and_the_default_is_used() {
         ("LIBLEAK_DEPTH", "0"),
         ("LIBLEAK_FOLLOW", "some"),
         ("LIBLEAK_LEAK_CHECK", "maybe"),
+        ("LIBLEAK_SIGNAL", "KILL"),
         ("LIBLEAK_LOG", "loud"),
     ] {
         let traced = program().env(name, value).traced();

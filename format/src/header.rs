@@ -83,8 +83,8 @@ pub struct Header {
     pub peak_error: AtomicU64,
     /// Whether blocks of the parent were taken over at a fork: [`Inherited`].
     pub inherited: AtomicU32,
-    /// Reserved, 0.
-    pub reserved: AtomicU32,
+    /// The signal that makes the process look for requests ([`crate::mailbox`]); 0 if there is none.
+    pub request_signal: AtomicU32,
     /// What was lost.
     pub lost: Lost,
     /// The clock.

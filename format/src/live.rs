@@ -11,7 +11,7 @@
 //! | state  | epoch    | rate    | address / 8             |
 //! ```
 //!
-//! Bit 52 of the address part is set for things that are no memory (file descriptors, threads).
+//! The epoch says during which snapshot a held block was freed. Bit 52 of the address part is set for things that are no memory (file descriptors, threads).
 //!
 //! # Payload
 //!
@@ -78,7 +78,7 @@ pub enum State {
     Busy = 4,
     /// An outstanding block.
     Live = 5,
-    /// Freed while a snapshot was taken: dead for the program, alive for the snapshot.
+    /// Freed while a snapshot was taken: dead for the program, alive for the snapshot whose number the epoch says.
     Held = 6,
 }
 
@@ -148,7 +148,7 @@ impl Key {
         (self.0 >> RATE_SHIFT & 31) as usize
     }
 
-    /// The snapshot epoch the block was born in, modulo 8.
+    /// Of a held block, the snapshot during which it was freed; else 0.
     pub const fn epoch(self) -> u64 {
         self.0 >> EPOCH_SHIFT & 7
     }
@@ -159,10 +159,12 @@ impl Key {
         self.0 & TAKEN == 0
     }
 
-    /// The key of a live block once it is freed.
-    #[inline]
-    pub const fn freed(self) -> Key {
-        Key(self.0 & !TAKEN)
+    /// The bits in which the key of a live block differs from its key once it is freed.
+    pub const FREED: u64 = TAKEN;
+
+    /// As [`Key::FREED`], while snapshot `epoch` (1 to 7) is taken.
+    pub const fn held(epoch: u64) -> u64 {
+        (State::Live as u64 ^ State::Held as u64) << STATE_SHIFT | (epoch & 7) << EPOCH_SHIFT
     }
 
     /// Whether this is the key of a live block at `address`, whatever its epoch and rate.
@@ -223,9 +225,12 @@ mod tests {
         assert_eq!((key.address(), key.epoch(), key.rate()), (0x7fff_1234_5678, 5, 17));
         assert!(key.is_live_at(0x7fff_1234_5678));
         assert!(!key.is_live_at(0x7fff_1234_5680));
-        let dead = key.with_state(State::Dead);
+        let dead = Key(key.0 ^ Key::FREED);
         assert_eq!((dead.state(), dead.address()), (Some(State::Dead), 0x7fff_1234_5678));
-        assert!(!dead.is_live_at(0x7fff_1234_5678));
+        assert!(!dead.is_live_at(0x7fff_1234_5678) && dead.is_free());
+        let held = Key(Key::live(0x7fff_1234_5678, 0, 17).unwrap().0 ^ Key::held(3));
+        assert_eq!((held.state(), held.address(), held.epoch()), (Some(State::Held), 0x7fff_1234_5678, 3));
+        assert!(!held.is_live_at(0x7fff_1234_5678) && !held.is_free());
         assert_eq!(Key::live(0x1001, 0, 0), None, "no allocator hands out odd addresses");
     }
 

@@ -10,9 +10,9 @@ pub struct Request {
     pub state: AtomicU32,
     /// A [`Verb`].
     pub verb: AtomicU32,
-    /// Argument; a marker's string, a check's options.
+    /// Argument; a marker's string, the number of the check that a check is to agree with, or 0.
     pub argument: AtomicU64,
-    /// The answer; a check's number, an errno.
+    /// The answer; of a check its result ([`crate::header::Check`]) and, from bit 32 on, its number.
     pub answer: AtomicU64,
     /// When it was answered, in ticks.
     pub answered: AtomicU64,
@@ -30,6 +30,10 @@ impl State {
     pub const TAKEN: u32 = 2;
     /// Answered.
     pub const DONE: u32 = 3;
+    /// Under way; what the process has in its tables is not needed any more.
+    pub const COPIED: u32 = 4;
+    /// Under way; the process has noticed that.
+    pub const RELEASED: u32 = 5;
 }
 
 /// Values of [`Request::verb`].

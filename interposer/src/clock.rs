@@ -26,6 +26,11 @@ pub fn birth_units(ticks: u64) -> u64 {
     ticks >> BIRTH_SHIFT.load(Relaxed)
 }
 
+/// The first tick of a unit of births.
+pub fn start_of(unit: u64) -> u64 {
+    unit << BIRTH_SHIFT.load(Relaxed)
+}
+
 /// Starts the clock of a trace. Returns whether the counter is the machine's own.
 pub fn start(clock: &Clock) -> bool {
     let steady = counter_is_steady() && !cfg!(feature = "fallbacks");

@@ -51,6 +51,9 @@ pub fn ended(end: End, status: u32) {
         if end == End::Exit || (end == End::Signal && status != libc::SIGABRT as u32) {
             check::at_end(header);
         }
+        if end == End::Exec {
+            check::before_exec(header);
+        }
     }
 }
 

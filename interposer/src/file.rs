@@ -179,6 +179,14 @@ pub fn detach() -> bool {
     sys::allow_access(base, if file.is_some() { granted } else { reserved }).is_ok() && file.is_some()
 }
 
+/// In a copy of the process: makes accessible what the process was granted since.
+pub fn catch_up() -> bool {
+    let base = BASE.load(Relaxed);
+    // SAFETY: adopted, or nobody would make a copy.
+    let granted = unsafe { header() }.granted.load(Acquire);
+    sys::allow_access(base, granted as usize).is_ok()
+}
+
 /// Address space to keep for the file where as much as `limit` may be used.
 fn reservation(limit: u64) -> usize {
     if limit == u64::MAX { RESERVATION } else { (limit / 8).next_multiple_of(PAGE) as usize }

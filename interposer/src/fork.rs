@@ -7,7 +7,7 @@
 use crate::lock::Lock;
 use crate::log::{self, Level};
 use crate::options;
-use crate::record::{checkpoints, live, lose, mappings, modules, ring, sites, stacks, strings};
+use crate::record::{checkpoints, live, lose, mailbox, mappings, modules, ring, sites, stacks, strings};
 use crate::{arch, arena, aside, check, clock, file, output, runtime, signals, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited};
@@ -109,10 +109,11 @@ fn wait() -> bool {
     true
 }
 
-/// Whether this is a forked child of a process that records, which has not begun a file of its own.
+/// Whether this is a forked child of a process that records, which has not begun a file of its own. A forked child has no
+/// holder, whoever may hold its parent's hooks.
 #[inline]
 pub fn is_child() -> bool {
-    runtime::is_recording() && !is_recording()
+    runtime::is_recording() && !is_recording() && mark().holder.load(Acquire) == 0 && !is_recording()
 }
 
 /// Whether this process began as a forked child of one that recorded.
@@ -231,6 +232,7 @@ fn copy() -> bool {
     ring::open(ring_limit);
     check::open();
     checkpoints::open();
+    mailbox::open();
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
     modules::reset();
@@ -243,6 +245,7 @@ fn copy() -> bool {
     header.inherited.store(word, Relaxed);
     let mut buffer = [0; 4096];
     output::describe(header, runtime::executable(&mut buffer));
+    signals::describe(header);
     file::publish();
     true
 }

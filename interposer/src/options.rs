@@ -89,6 +89,8 @@ pub struct Options {
     pub follow: Follow,
     /// `LIBLEAK_LEAK_CHECK` is `exit`.
     pub check_at_exit: bool,
+    /// `LIBLEAK_SIGNAL`: its number; 0 if unset.
+    pub signal: i32,
 }
 
 const DEFAULTS: Options = Options {
@@ -106,6 +108,7 @@ const DEFAULTS: Options = Options {
     depth: 128,
     follow: Follow::All,
     check_at_exit: true,
+    signal: 0,
 };
 
 struct Shared(UnsafeCell<Options>);
@@ -222,6 +225,11 @@ fn read_one(options: &mut Options, name: &[u8], value: &[u8]) {
             };
             (set(&mut options.check_at_exit, check), "exit or off", "exit")
         }
+        b"SIGNAL" => (
+            set(&mut options.signal, signal(value)),
+            "USR1, USR2, URG, WINCH, IO, PWR, RTMIN to RTMIN+30, or the number of one of them",
+            "none",
+        ),
         b"LOG" => {
             let level = match value {
                 b"off" => Some(Level::Off),
@@ -239,7 +247,7 @@ fn read_one(options: &mut Options, name: &[u8], value: &[u8]) {
                 Level::Error,
                 format_args!(
                     "LIBLEAK_{} is no setting (there are OUTPUT, SAMPLE, RING, MAX_SIZE, MAX_FILES, FILE_MODE, \
-                     DEPTH, FOLLOW, ONLY, LEAK_CHECK, LOG); it is ignored",
+                     DEPTH, FOLLOW, ONLY, LEAK_CHECK, SIGNAL, LOG); it is ignored",
                     Shown(name)
                 ),
             );
@@ -283,6 +291,31 @@ fn set<T>(option: &mut T, value: Option<T>) -> bool {
 fn number(digits: &[u8], radix: u32) -> Option<u64> {
     let digits = core::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?;
     u64::from_str_radix(digits, radix).ok()
+}
+
+/// A signal that a program may leave to libleak, by its name, with or without `SIG`, or its number.
+fn signal(value: &[u8]) -> Option<i32> {
+    const NAMES: [(&[u8], i32); 6] = [
+        (b"USR1", libc::SIGUSR1),
+        (b"USR2", libc::SIGUSR2),
+        (b"URG", libc::SIGURG),
+        (b"WINCH", libc::SIGWINCH),
+        (b"IO", libc::SIGIO),
+        (b"PWR", libc::SIGPWR),
+    ];
+    /// The first two of the kernel's are glibc's own.
+    const RTMIN: i32 = 34;
+    const RTMAX: i32 = 64;
+    let name = value.strip_prefix(b"SIG").unwrap_or(value);
+    let real_time = |rest: &[u8]| match rest {
+        b"" => Some(RTMIN),
+        _ => Some(RTMIN + number(rest.strip_prefix(b"+")?, 10).filter(|offset| *offset <= 30)? as i32),
+    };
+    let by_name = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+    let by_number = || number(value, 10).and_then(|number| i32::try_from(number).ok());
+    let found = by_name.or_else(|| name.strip_prefix(b"RTMIN").and_then(real_time)).or_else(by_number)?;
+    let is_known = (RTMIN..=RTMAX).contains(&found) || NAMES.iter().any(|(_, number)| *number == found);
+    is_known.then_some(found)
 }
 
 /// A size: a number, perhaps with K, M or G, in either case.
@@ -340,6 +373,24 @@ mod tests {
         assert_eq!(size(b"123"), Some(123));
         for bad in [&b""[..], b"K", b"8X", b"-1", b"+1", b"1.5M", b"99999999999G"] {
             assert_eq!(size(bad), None, "{}", Shown(bad));
+        }
+    }
+
+    #[test]
+    fn signals_have_names_and_numbers() {
+        let known = [
+            (&b"USR2"[..], 12),
+            (b"SIGUSR1", 10),
+            (b"12", 12),
+            (b"RTMIN", 34),
+            (b"SIGRTMIN+30", 64),
+            (b"40", 40),
+        ];
+        for (text, expected) in known {
+            assert_eq!(signal(text), Some(expected), "{}", Shown(text));
+        }
+        for bad in [&b"TERM"[..], b"KILL", b"SIGSEGV", b"9", b"33", b"65", b"RTMIN+31", b"RTMIN-1", b"usr"] {
+            assert_eq!(signal(bad), None, "{}", Shown(bad));
         }
     }
 

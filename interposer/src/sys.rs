@@ -252,10 +252,14 @@ pub fn kill(pid: u32) {
     syscall!(SYS_kill, pid, libc::SIGKILL);
 }
 
-/// Makes the calling process one that is killed with its parent, and leaves no core file.
-pub fn live_and_die_quietly() {
-    syscall!(SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+/// Makes the calling process one that leaves no core file.
+pub fn leave_no_core() {
     syscall!(SYS_prctl, libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/// Makes the calling process one that is killed when the thread that made it ends.
+pub fn die_with_maker() {
+    syscall!(SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
 }
 
 /// Closes all files.

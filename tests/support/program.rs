@@ -168,18 +168,18 @@ impl Program {
 }
 
 impl Outcome {
-    /// Feeds `stdin` to a process that [`Program::spawn`] started and waits for its end.
+    /// Feeds `stdin`, unless that is closed, to a process that [`Program::spawn`] started and waits for its end.
     ///
     /// # Panics
     ///
     /// If it hangs: after [`PATIENCE`], it and its children are killed.
     pub fn of(mut child: Child, stdin: &[u8]) -> Outcome {
-        let mut pipe = child.stdin.take().expect("stdin is piped");
+        let pipe = child.stdin.take();
         let group = child.id() as i32;
         let (ended, watch) = mpsc::channel::<()>();
         let (output, hung) = thread::scope(|scope| {
             // A program may end without reading it all.
-            scope.spawn(move || drop(pipe.write_all(stdin)));
+            scope.spawn(move || pipe.map(|mut pipe| pipe.write_all(stdin).is_ok()));
             let watchdog = scope.spawn(move || {
                 let hung = watch.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
                 if hung {

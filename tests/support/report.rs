@@ -242,9 +242,17 @@ impl Report {
             run.status,
             String::from_utf8_lossy(&run.stderr)
         );
-        serde_json::from_slice(&run.stdout).unwrap_or_else(|error| {
-            panic!("the JSON of {} is not INTERFACE.md's: {error}\n{}", trace.display(), head(&run.stdout))
-        })
+        Report::parse(&run.stdout)
+    }
+
+    /// The report that somebody has written as JSON.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn parse(json: &[u8]) -> Report {
+        serde_json::from_slice(json)
+            .unwrap_or_else(|error| panic!("the JSON is not INTERFACE.md's: {error}\n{}", head(json)))
     }
 
     /// Stacks that hold blocks which this process allocated itself.

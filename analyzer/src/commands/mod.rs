@@ -3,6 +3,7 @@
 mod argv;
 mod failure;
 mod info;
+mod leak_check;
 mod lib;
 mod library;
 mod load;
@@ -28,12 +29,13 @@ Examples:
   leak-analyze libleak.server.4711.bin          report on a trace, also of a running process
   leak-analyze TRACE --module 'libfoo' --top 5  only stacks that pass through libfoo
   leak-analyze TRACE -o leaks.json              the report for programs
+  leak-analyze leak-check PID                   what a running process has lost, now
   leak-analyze info TRACE                       what the file holds and what it lost
 
 LEAK_ANALYZE_OPTS holds options that are read before those of the command line.
 
-Exit status: 0 done; 1 --fingerprint: found; 2 wrong usage, or a file that cannot be read as a trace; of
-`run`: the program's own, see leak-analyze run --help.";
+Exit status: 0 done; 1 --fingerprint: found; 2 wrong usage, or a file that cannot be read as a trace;
+3 leak-check: there could be none; of `run`: the program's own, see leak-analyze run --help.";
 
 /// The command line.
 #[derive(Parser)]
@@ -48,6 +50,7 @@ struct Cli {
 enum Command {
     Report(report::Options),
     Run(run::Options),
+    LeakCheck(leak_check::Options),
     Info(info::Options),
     Lib(lib::Options),
 }
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
     let status = parse().and_then(|cli| match cli.command {
         Command::Report(options) => report::main(options),
         Command::Run(options) => run::main(options),
+        Command::LeakCheck(options) => leak_check::main(options),
         Command::Info(options) => info::main(options),
         Command::Lib(options) => lib::main(options),
     });

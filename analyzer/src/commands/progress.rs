@@ -18,6 +18,13 @@ impl Progress {
         self.write(&format!("\r\x1b[K{what} …"));
     }
 
+    /// Says something that is to stay.
+    pub(super) fn note(&self, what: &str) {
+        self.clear();
+        // There is nowhere left to say that stderr is closed.
+        _ = writeln!(io::stderr(), "{what}");
+    }
+
     /// Removes the line.
     pub(super) fn clear(&self) {
         self.write("\r\x1b[K");

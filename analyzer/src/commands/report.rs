@@ -56,15 +56,17 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     if let Some(format) = outputs.stream {
         to_stdout(|out| format.write(out, &reports, &layout))?;
     }
-    let found = reports
-        .iter()
-        .flat_map(|report| &report.selected.stacks)
-        .any(|stack| stack.group.live.blocks.value() > 0);
-    if status == 0 && options.view.asks_for_fingerprint() && found { Ok(1) } else { Ok(status) }
+    if status == 0 && options.view.asks_for_fingerprint() && found(&reports) { Ok(1) } else { Ok(status) }
+}
+
+/// Whether any of the stacks that were asked for has blocks outstanding.
+pub(super) fn found(reports: &[Report]) -> bool {
+    let mut stacks = reports.iter().flat_map(|report| &report.selected.stacks);
+    stacks.any(|stack| stack.group.live.blocks.value() > 0)
 }
 
 /// What somebody who read the report may want to do next.
-fn next(report: &Report) -> Vec<String> {
+pub(super) fn next(report: &Report) -> Vec<String> {
     let path = shell_words::quote(&report.trace.path.to_string_lossy()).into_owned();
     let mut next = Vec::new();
     if report.selected.more > 0 {

@@ -82,24 +82,32 @@ pub enum Checked {
 }
 
 impl Checked {
-    pub(super) fn read(header: &Header) -> Checked {
+    pub(super) fn read(header: &Header, is_running: bool) -> Checked {
         match header.check.load(Acquire) {
             Check::DONE => {
                 Checked::Done { ticks: header.check_ticks.load(Relaxed), ns: header.check_ns.load(Relaxed) }
             }
             Check::NONE => Checked::Missing,
-            Check::UNDER_WAY => Checked::Not("the process was killed meanwhile"),
-            Check::OFF => Checked::Not("LIBLEAK_LEAK_CHECK is off"),
-            Check::SAMPLED => Checked::Not("only a sample of the blocks is known"),
-            Check::NO_COPY => Checked::Not("the process could not be copied"),
-            Check::NO_SPACE => Checked::Not("no memory or disk space was left for it"),
-            Check::NO_MAPS => Checked::Not("/proc did not say what is mapped where"),
-            Check::FAILED => Checked::Not("the copy of the process ended before it was done"),
-            Check::TOO_LONG => Checked::Not("it took more than 10 seconds"),
-            Check::TOO_MANY => Checked::Not("there were more than 134 million blocks"),
-            Check::OWN_ALLOCATOR => Checked::Not("the executable brings an allocator of its own"),
-            _ => Checked::Not("a newer version of libleak says why"),
+            Check::UNDER_WAY if is_running => Checked::Not("a check is under way"),
+            result => Checked::Not(Checked::reason(result).unwrap_or("a newer version of libleak says why")),
         }
+    }
+
+    /// Why there is no check, by a value of [`Check`]; `None` if it says nothing of the kind.
+    pub fn reason(result: u32) -> Option<&'static str> {
+        Some(match result {
+            Check::UNDER_WAY => "the process was killed meanwhile",
+            Check::OFF => "LIBLEAK_LEAK_CHECK is off",
+            Check::SAMPLED => "only a sample of the blocks is known",
+            Check::NO_COPY => "the process could not be copied",
+            Check::NO_SPACE => "no memory or disk space was left for it",
+            Check::NO_MAPS => "/proc did not say what is mapped where",
+            Check::FAILED => "the copy of the process ended before it was done",
+            Check::TOO_LONG => "it took too long",
+            Check::TOO_MANY => "there were more than 134 million blocks",
+            Check::OWN_ALLOCATOR => "the executable brings an allocator of its own",
+            _ => return None,
+        })
     }
 }
 
@@ -120,7 +128,8 @@ impl<'a> Findings<'a> {
 
     /// What was found about the block in this entry of the live table.
     pub(super) fn get(&self, index: u64, block: &Payload) -> Option<Verdict> {
-        if block.birth > self.birth {
+        // A mapping may be what is left of an older one.
+        if block.birth > self.birth || block.mapped {
             return None;
         }
         Verdict::unpack(self.table.as_ref()?.get(index)?.0.load(Relaxed))

@@ -92,7 +92,16 @@ impl Trace {
     ///
     /// If the file cannot be read, is no trace, or is one that this version does not know.
     pub fn open(path: &Path) -> Result<Trace, OpenError> {
-        Ok(Trace::read(path, TraceFile::open(path)?))
+        Ok(Trace::read(path, TraceFile::open(path)?, None))
+    }
+
+    /// Reads the trace at `path`, of a process that runs under this `pid` here; in its own namespace it may have another one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Trace::open`].
+    pub fn open_running(path: &Path, pid: u32) -> Result<Trace, OpenError> {
+        Ok(Trace::read(path, TraceFile::open(path)?, Some(pid)))
     }
 
     /// Reads a trace that is in memory; `path` is only remembered.
@@ -101,16 +110,16 @@ impl Trace {
     ///
     /// If the bytes are no trace, or one that this version does not know.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Trace, OpenError> {
-        Ok(Trace::read(path, TraceFile::from_bytes(bytes)?))
+        Ok(Trace::read(path, TraceFile::from_bytes(bytes)?, None))
     }
 
-    fn read(path: &Path, file: TraceFile) -> Trace {
+    fn read(path: &Path, file: TraceFile, pid: Option<u32>) -> Trace {
         let mut warnings = Warnings::default();
         let (header, bytes) = (file.header(), file.bytes());
         let strings = Strings::open(bytes);
         let process = Process::read(header, &strings);
-        let settings = Settings::read(header, &mut warnings);
-        let ending = process::ending(header, &process);
+        let ending = process::ending(header, &process, pid);
+        let settings = Settings::read(header, ending, &mut warnings);
         let clock = Clock::read(header);
         layout::check(&file, &mut warnings);
         if !clock.is_known() {

@@ -176,9 +176,9 @@ impl Process {
         }
     }
 
-    /// Whether a process of this pid and start time runs on this machine, as `/proc` has it. A zombie has ended.
-    fn is_running(&self) -> bool {
-        let Ok(stat) = std::fs::read(format!("/proc/{}/stat", self.pid)) else { return false };
+    /// Whether it runs, under this pid, on this machine, as `/proc` has it. A zombie has ended.
+    fn is_running(&self, pid: u32) -> bool {
+        let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { return false };
         // The name, field 2, stands in parentheses and may hold anything, also spaces and parentheses.
         let Some(name_end) = stat.iter().rposition(|&byte| byte == b')') else { return false };
         let rest = String::from_utf8_lossy(&stat[name_end + 1..]);
@@ -191,7 +191,7 @@ impl Process {
 }
 
 impl Settings {
-    pub(super) fn read(header: &Header, warnings: &mut Warnings) -> Settings {
+    pub(super) fn read(header: &Header, ending: Ending, warnings: &mut Warnings) -> Settings {
         let rate = header.rate.load(Relaxed);
         let sample_bytes = match header.rates.get(rate as usize) {
             _ if rate == 0 => None,
@@ -210,7 +210,7 @@ impl Settings {
             fallbacks: header.fallbacks.load(Relaxed),
             inherited_incomplete: header.inherited.load(Relaxed) == Inherited::INCOMPLETE,
             memory_limit: Some(header.memory_limit.load(Relaxed)).filter(|limit| *limit > 0),
-            checked: Checked::read(header),
+            checked: Checked::read(header, ending == Ending::Running),
         }
     }
 }
@@ -226,14 +226,14 @@ impl HeapCounters {
     }
 }
 
-/// How the process ended; asks `/proc` where the file leaves it open.
-pub(super) fn ending(header: &Header, process: &Process) -> Ending {
+/// How the process ended; asks `/proc` where the file leaves it open, for this pid if it is not the one in the file.
+pub(super) fn ending(header: &Header, process: &Process, pid: Option<u32>) -> Ending {
     let status = header.end_status.load(Relaxed);
     match End::from_word(header.end.load(Relaxed)) {
         End::Exit => Ending::Exit { status },
         End::Signal => Ending::Signal { number: status },
         End::Exec => Ending::Exec,
-        End::Open if process.is_running() => Ending::Running,
+        End::Open if process.is_running(pid.unwrap_or(process.pid)) => Ending::Running,
         End::Open => Ending::Lost,
     }
 }
@@ -251,8 +251,8 @@ mod tests {
             start_time: fields[19].parse().unwrap(),
             ..Process::default()
         };
-        assert!(this.is_running());
-        assert!(!Process { start_time: this.start_time + 1, ..this.clone() }.is_running());
-        assert!(!Process { pid: 0, ..this }.is_running());
+        assert!(this.is_running(this.pid));
+        assert!(!Process { start_time: this.start_time + 1, ..this.clone() }.is_running(this.pid));
+        assert!(!this.is_running(0));
     }
 }

@@ -41,12 +41,26 @@ pub fn registers() -> Registers {
     registers
 }
 
-/// Not looked for here: the stack counts from the handler outwards.
-pub const INTERRUPTED: Option<core::ops::Range<usize>> = None;
+/// As in the other file: behind a `siginfo_t`.
+pub const CONTEXT: usize = 128;
 
 /// Signal frames take the full walk, by the call frame information of the vdso.
 pub fn signal_frame(_: usize, _: &mut Memory) -> Option<[usize; 3]> {
     None
+}
+
+/// As in the other file: `fault_address`, x0 to x30, sp, pc stand from byte 176 on (linux/arch/arm64/include/uapi/asm/ucontext.h and
+/// sigcontext.h).
+///
+/// # Safety
+///
+/// As there.
+pub unsafe fn interrupted(at: usize) -> (Registers, &'static [usize]) {
+    const FIRST: usize = 184;
+    // SAFETY: the kernel has written them, aligned to 8.
+    let all = unsafe { core::slice::from_raw_parts((at + FIRST) as *const usize, 33) };
+    let saved = core::array::from_fn(|index| all[19 + index]);
+    (Registers { pc: all[32], sp: all[31], fp: all[29], saved, lr: all[30] }, all)
 }
 
 /// Not needed here: the code of procedure linkage tables leaves stack and link register alone, and is guessed well.
@@ -153,6 +167,12 @@ pub const NOP: usize = 4;
 #[unsafe(naked)]
 pub extern "C" fn last_signal(signal: i32) {
     core::arch::naked_asm!("nop", "b {}", sym crate::signals::last)
+}
+
+/// As in the other file. The `ucontext_t` stands behind 128 bytes of `siginfo_t` (linux/arch/arm64/kernel/signal.c).
+#[unsafe(naked)]
+pub extern "C" fn request_signal(signal: i32) {
+    core::arch::naked_asm!("nop", "add x1, sp, 128", "b {}", sym crate::signals::asked)
 }
 
 /// As in the other file.

@@ -43,18 +43,39 @@ pub fn registers() -> Registers {
 /// Offsets into the `ucontext_t` that the kernel leaves at sp for a handler's return code (linux/arch/x86/include/uapi/asm/
 /// ucontext.h and sigcontext.h).
 mod context {
+    /// The first of the general registers, which stand one after the other.
+    pub const FIRST: usize = 40;
+    /// How many there are, the stack pointer and the instruction pointer included.
+    pub const COUNT: usize = 17;
     pub const FP: usize = 120;
+    /// In the order of [`super::SAVED`].
+    pub const SAVED: [usize; 5] = [128, 72, 80, 88, 96];
     pub const SP: usize = 160;
     pub const PC: usize = 168;
 }
 
-/// Where all general registers of what a signal handler interrupted are, from the frame of its return code.
-pub const INTERRUPTED: Option<core::ops::Range<usize>> = Some(40..context::PC);
+/// Where the context of what a signal handler interrupted is, from the frame of its return code.
+pub const CONTEXT: usize = 0;
 
 /// pc, sp and frame pointer of what a signal handler interrupted, whose return code has its frame at `sp`.
 pub fn signal_frame(sp: usize, memory: &mut Memory) -> Option<[usize; 3]> {
     let mut at = |offset: usize| memory.read(sp.wrapping_add(offset));
     Some([at(context::PC)?, at(context::SP)?, at(context::FP)?])
+}
+
+/// What a signal handler interrupted, by the `ucontext_t` of the handler; and all of its general registers.
+///
+/// # Safety
+///
+/// It must be that of a handler that has not returned, as long as the registers are used.
+pub unsafe fn interrupted(at: usize) -> (Registers, &'static [usize]) {
+    // SAFETY: the kernel has written it, aligned to 8.
+    let word = |offset: usize| unsafe { ((at + offset) as *const usize).read() };
+    let saved = context::SAVED.map(word);
+    let (pc, sp, fp) = (word(context::PC), word(context::SP), word(context::FP));
+    // SAFETY: as above.
+    let all = unsafe { core::slice::from_raw_parts((at + context::FIRST) as *const usize, context::COUNT) };
+    (Registers { pc, sp, fp, saved, lr: 0 }, all)
 }
 
 /// The distance from sp to the CFA at an instruction of a procedure linkage table, which LLVM's linker gives no call frame
@@ -197,6 +218,13 @@ pub const NOP: usize = 1;
 #[unsafe(naked)]
 pub extern "C" fn last_signal(signal: i32) {
     core::arch::naked_asm!("nop", "jmp {}", sym crate::signals::last)
+}
+
+/// [`crate::signals::asked`], with two addresses as [`last_signal`]. At the entry of a handler its `ucontext_t` stands behind the
+/// return address (linux/arch/x86/include/asm/sigframe.h).
+#[unsafe(naked)]
+pub extern "C" fn request_signal(signal: i32) {
+    core::arch::naked_asm!("nop", "lea rsi, [rsp + 8]", "jmp {}", sym crate::signals::asked)
 }
 
 /// [`NOP`] behind it is what a handler returns to: `rt_sigreturn`, in the very words by which debuggers know it. Unwinders look

@@ -6,16 +6,11 @@
 
 use super::pool::{Plain, Pool};
 use super::regions::Regions;
+use super::table::{ADDRESS_LOG2, Block, Table};
 use crate::arch::prefetch;
-use crate::record::live;
-use libleak_format::live::{Entry, Payload, State};
-
-use core::sync::atomic::Ordering::*;
 
 const PAGE_LOG2: u32 = 12;
 const WINDOW_LOG2: u32 = 24;
-/// Bits of an address that programs get: 47 on x86-64, up to 48 on aarch64.
-const ADDRESS_LOG2: u32 = 48;
 /// Pages of a window.
 const PAGES: usize = 1 << (WINDOW_LOG2 - PAGE_LOG2);
 /// Words of a window: for each page where its blocks begin, and where those of the last one end.
@@ -24,24 +19,6 @@ const WORDS: usize = PAGES + 1;
 const MOST_WINDOWS: usize = 1 << 20;
 /// Blocks of so many bytes are large.
 const LARGE: usize = 1 << 20;
-
-/// A block.
-#[derive(Clone, Copy)]
-pub struct Block {
-    /// Where it stands in the live table.
-    pub position: u32,
-    /// First address.
-    pub address: usize,
-    /// Bytes.
-    pub size: usize,
-}
-
-impl Block {
-    /// Whether the address points into it; one past the end does not. A block of no bytes has one, so that a pointer to it counts.
-    fn holds(&self, address: usize) -> bool {
-        address.wrapping_sub(self.address) < self.size.max(1)
-    }
-}
 
 /// A block of the sorted array: offset in its page / 8 (9 bits), size (23 bits), position (32 bits).
 #[derive(Clone, Copy)]
@@ -82,28 +59,9 @@ impl Large {
     }
 }
 
-/// Where the live table has blocks: mostly they are few among the entries that were once in use, and only those are looked at again.
-#[derive(Clone, Copy)]
-pub struct Positions {
-    entries: u32,
-    /// All that have one; `None` if they are too many.
-    listed: Option<&'static [u32]>,
-}
-
-impl Positions {
-    /// Among so many entries a list of positions is made at most one part in this long.
-    const SHARE: usize = 4;
-
-    /// Each of them, and perhaps others.
-    pub fn each(self) -> impl Iterator<Item = u32> {
-        let count = self.listed.map_or(self.entries, |listed| listed.len() as u32);
-        (0..count).map(move |index| self.listed.map_or(index, |listed| listed[index as usize]))
-    }
-}
-
 /// All outstanding blocks of the heap.
 pub struct Blocks {
-    positions: Positions,
+    table: Table,
     /// Number of each window plus 1; 0 if it has no block.
     numbers: &'static mut [u32],
     windows: &'static mut [u32],
@@ -115,20 +73,6 @@ pub struct Blocks {
     high: usize,
     /// First block in each region; 0 if there is none.
     first: &'static mut [u64],
-}
-
-/// The block at a position of the live table, if it has one of the heap.
-pub fn block(position: u32) -> Option<Block> {
-    // SAFETY: positions are those of entries that were handed out.
-    let entry: &Entry = unsafe { &*live::REGION.at(u64::from(position)).cast() };
-    let key = libleak_format::live::Key(entry.key.load(Relaxed));
-    if key.state() != Some(State::Live) {
-        return None;
-    }
-    let payload = Payload::unpack(entry.payload.each_ref().map(|word| word.load(Relaxed)));
-    let (address, size) = (key.address() as usize, payload.size as usize);
-    let end = address.checked_add(size)?;
-    (!payload.mapped && end >> ADDRESS_LOG2 == 0).then_some(Block { position, address, size })
 }
 
 fn window(address: usize) -> usize {
@@ -147,13 +91,11 @@ fn likely(start: u32, end: u32, address: usize) -> usize {
 }
 
 impl Blocks {
-    /// Sorts the blocks among the first `entries` entries. `None` if there is no memory.
-    pub fn sort(entries: u64, regions: &Regions, pool: &mut Pool) -> Option<Blocks> {
-        let everywhere = Positions { entries: entries as u32, listed: None };
-        let listed: &mut [u32] = pool.take_dense(entries as usize / Positions::SHARE)?;
-        let mut count = 0;
+    /// Sorts the blocks of a table. `None` if there is no memory.
+    pub fn sort(mut table: Table, regions: &Regions, pool: &mut Pool) -> Option<Blocks> {
+        table.list(pool)?;
         let mut blocks = Blocks {
-            positions: everywhere,
+            table,
             numbers: pool.take(1 << (ADDRESS_LOG2 - WINDOW_LOG2))?,
             windows: &mut [],
             sorted: &mut [],
@@ -164,11 +106,7 @@ impl Blocks {
         };
         let list: &mut [u32] = pool.take(MOST_WINDOWS)?;
         let (mut windows, mut small, mut large) = (0, 0, 0);
-        for block in everywhere.each().filter_map(block) {
-            if let Some(place) = listed.get_mut(count) {
-                *place = block.position;
-            }
-            count += 1;
+        for block in table.all() {
             let end = block.address + block.size.max(1);
             blocks.low = blocks.low.min(block.address);
             blocks.high = blocks.high.max(end);
@@ -201,16 +139,14 @@ impl Blocks {
         blocks.windows = pool.take_dense(windows * WORDS)?;
         blocks.sorted = pool.take_dense(small)?;
         blocks.large = pool.take(large)?;
-        if let Some(listed) = listed.get(..count) {
-            blocks.positions.listed = Some(listed);
-        }
         blocks.fill();
         Some(blocks)
     }
 
     fn fill(&mut self) {
+        let table = self.table;
         let mut large = 0;
-        for block in self.positions.each().filter_map(block) {
+        for block in table.all() {
             if block.size >= LARGE {
                 let Block { position, address, size } = block;
                 self.large[large] = Large { address, size, position };
@@ -226,7 +162,7 @@ impl Blocks {
             end += *word;
             *word = end;
         }
-        for block in self.positions.each().filter_map(block).filter(|block| block.size < LARGE) {
+        for block in table.all().filter(|block| block.size < LARGE) {
             let word = self.word(block.address);
             *word -= 1;
             let place = *word as usize;
@@ -239,15 +175,15 @@ impl Blocks {
         }
     }
 
+    /// The table that they stand in.
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
     /// Where the index has the page of a small block.
     fn word(&mut self, address: usize) -> &mut u32 {
         let number = self.numbers[window(address)] as usize - 1;
         &mut self.windows[number * WORDS + page(address)]
-    }
-
-    /// Where the live table has them.
-    pub fn positions(&self) -> Positions {
-        self.positions
     }
 
     /// Lowest and highest address that a block has: most words are told by these.
@@ -304,7 +240,10 @@ impl Blocks {
                 let (from, to) = (self.windows[index] as usize, self.windows[index + 1] as usize);
                 let offset = at & ((1 << PAGE_LOG2) - 1);
                 let before = self.sorted[from..to].partition_point(|block| Packed(*block).offset() < offset);
-                break self.sorted.get(from + before).and_then(|packed| block(Packed(*packed).position()));
+                break self
+                    .sorted
+                    .get(from + before)
+                    .and_then(|packed| self.table.block(Packed(*packed).position()));
             }
             at = (window(at) + 1) << WINDOW_LOG2;
         };
@@ -331,7 +270,7 @@ impl Blocks {
             Block { position: packed.position(), address, size: packed.size() }
         } else {
             // The last one of a page before.
-            block(packed.position())?
+            self.table.block(packed.position())?
         };
         found.holds(address).then_some(found)
     }

@@ -8,15 +8,15 @@
 //! There is no recursion and no stack: blocks that are still to be looked into are linked through their findings. Pointers are
 //! followed many at a time, so that the cache misses of one are over when its turn comes.
 
-use super::KINDS;
-use super::blocks::{Block, Blocks, block};
+use super::blocks::Blocks;
 use super::pool::{Plain, Pool};
 use super::regions::Regions;
+use super::table::{Block, Table, finding};
+use super::watch::Watch;
 use crate::arch::prefetch;
-use crate::record::live;
 use crate::sys::{self, Fd};
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU32, Ordering::*};
+use core::sync::atomic::Ordering::*;
 use libleak_format::kinds::{HOLDER, Kind, Verdict, WORK};
 
 const WORD: usize = size_of::<usize>();
@@ -30,7 +30,9 @@ const SETTLED: usize = 1024;
 
 /// The state of a check.
 pub struct Marker<'a> {
+    table: Table,
     blocks: Blocks,
+    watch: Watch,
     regions: &'a Regions,
     pages: Option<Fd>,
     /// Position plus 1 of the block to look into next; 0 if there is none.
@@ -60,12 +62,6 @@ enum From {
     Lost { leader: u32 },
 }
 
-/// The finding about the entry at a position.
-fn finding(position: u32) -> &'static AtomicU32 {
-    // SAFETY: there are as many findings as entries.
-    unsafe { &*KINDS.at(u64::from(position)).cast() }
-}
-
 fn kind(word: u32) -> Option<Kind> {
     Verdict::unpack(word & !HOLDER).map(|verdict| verdict.kind)
 }
@@ -76,15 +72,28 @@ impl<'a> Marker<'a> {
         blocks: Blocks,
         regions: &'a Regions,
         pages: Option<Fd>,
+        watch: Watch,
         pool: &mut Pool,
     ) -> Option<Marker<'a>> {
-        for position in blocks.positions().each() {
+        let table = blocks.table();
+        for position in table.positions() {
             finding(position).store(0, Relaxed);
         }
         let pending = [(0, From::Root { certain: true }); PENDING];
         let table_page = Cell::new(0);
         let settled = pool.take(SETTLED)?;
-        Some(Marker { blocks, regions, pages, next: 0, table_page, pending, waiting: 0, settled })
+        Some(Marker {
+            table,
+            blocks,
+            watch,
+            regions,
+            pages,
+            next: 0,
+            table_page,
+            pending,
+            waiting: 0,
+            settled,
+        })
     }
 
     /// The blocks.
@@ -131,14 +140,24 @@ impl<'a> Marker<'a> {
         }
     }
 
+    /// Marks what was not lost at the check before, if this one is to agree with it: a register may hold it that is not seen.
+    pub fn mark_doubtful(&mut self) {
+        for block in self.table.doubtful() {
+            if finding(block.position).load(Relaxed) == 0 {
+                self.push(&block, Kind::Possible, 0);
+            }
+        }
+        self.mark();
+    }
+
     /// Finds out which of the blocks that are not marked are lost with others.
     pub fn find_lost(&mut self) {
-        let positions = self.blocks.positions();
-        for leader in positions.each() {
+        let table = self.table;
+        for leader in table.positions() {
             if finding(leader).load(Relaxed) != 0 {
                 continue;
             }
-            let Some(first) = block(leader) else { continue };
+            let Some(first) = self.table.block(leader) else { continue };
             let verdict = Verdict { kind: Kind::Definite, cycle: false, holder: None };
             finding(leader).store(verdict.pack(), Relaxed);
             self.scan(first.address, first.address + first.size, From::Lost { leader });
@@ -147,11 +166,11 @@ impl<'a> Marker<'a> {
                 self.scan(block.address, block.address + block.size, From::Lost { leader });
             }
         }
-        positions.each().for_each(shorten);
+        table.positions().for_each(shorten);
     }
 
     fn push(&mut self, block: &Block, kind: Kind, old: u32) {
-        prefetch(live::REGION.at(u64::from(block.position)));
+        self.table.prefetch(block.position);
         prefetch(block.address as *const u8);
         let flags = Verdict { kind, cycle: false, holder: None }.pack() | old & CYCLE;
         if old & WORK != 0 {
@@ -164,6 +183,7 @@ impl<'a> Marker<'a> {
 
     /// A block that is still to be looked into, and its finding.
     fn take(&mut self) -> Option<(Block, u32)> {
+        self.watch.step();
         loop {
             if self.next == 0 {
                 self.follow();
@@ -171,7 +191,7 @@ impl<'a> Marker<'a> {
             let position = self.next.checked_sub(1)?;
             let word = finding(position).load(Relaxed);
             self.next = word & HOLDER;
-            if let Some(block) = block(position) {
+            if let Some(block) = self.table.block(position) {
                 return Some((block, word));
             }
         }
@@ -193,6 +213,7 @@ impl<'a> Marker<'a> {
         let mut buffer = [0u8; 4096];
         let mut at = start;
         while at < end {
+            self.watch.step();
             let first = at & !(PAGE - 1);
             let wanted = ((end - first).div_ceil(PAGE) * 8).min(buffer.len());
             let read = self

@@ -1,69 +1,93 @@
 //! The reachability check: which outstanding blocks can the program still reach, and which are lost?
 //!
 //! ```text
+//! request    the wish for a check while the program runs, and its answer
+//! turn       one thread at a time
 //! snapshot   a copy of the process, made by one system call, that nothing changes any more
+//!   table    which blocks were outstanding then
 //!   regions  what is mapped where in it
 //!   blocks   from any address to the block around it
 //!   roots    where the program's pointers begin: data of modules, stacks, thread-local storage, mapped memory
 //!   mark     what they lead to; and what lost blocks lead to
+//!   watch    whether a running program's check is still wanted
 //! ```
 //!
-//! All but the first runs in the copy, which shares nothing with the program but the trace file: there it leaves its findings
+//! From `table` on all runs in the copy, which shares nothing with the program but the trace file: there it leaves its findings
 //! ([`libleak_format::kinds`]). If it crashes, nothing but the check is lost.
 
 mod blocks;
 mod mark;
 mod pool;
 mod regions;
+pub mod request;
 mod roots;
 mod snapshot;
+mod table;
 mod threads;
+mod turn;
+mod watch;
 
-use crate::capture::cfi::{self, Step};
+use crate::capture::bounds::Memory;
+use crate::capture::cfi::{self, Context, Step};
 use crate::capture::registers::Registers;
 use crate::file::Writer;
 use crate::record::{live, sampling};
 use crate::{arch, clock, elf, fork, next, options, runtime, single, sys, thread};
-use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering::*};
+use core::sync::atomic::Ordering::*;
 use libleak_format::RegionKind;
 use libleak_format::header::{Allocator, Check, Header};
 use libleak_format::kinds::{Finding, MAX_ENTRIES};
+use roots::RED_ZONE;
 
 /// The kinds region.
 static KINDS: Writer = Writer::new(RegionKind::Kinds, size_of::<Finding>(), 10);
-/// Whether a check is under way.
-static CHECKING: AtomicBool = AtomicBool::new(false);
 
 /// Opens the region in a new file.
 pub fn open() {
-    CHECKING.store(false, Relaxed);
+    turn::reset();
+    request::reset();
     KINDS.open(0);
 }
 
 /// The check at the end of the process, called by the function through which it ends; and a note whether it could be made.
 pub fn at_end(header: &Header) {
-    if !options::get().check_at_exit {
-        header.check.store(Check::OFF, Relaxed);
-        return;
-    }
     // In a signal handler that came in between, the check that it interrupted goes on later or never.
-    if CHECKING.swap(true, AcqRel) {
+    if !turn::wait() {
         return;
     }
-    let place = place();
-    let result = check(header, &place);
-    header.check.store(result, Release);
-    CHECKING.store(false, Release);
+    request::abandon(header);
+    if options::get().check_at_exit {
+        let place = place();
+        let result = check(header, &place);
+        header.check.store(result, Release);
+        request::answer_at_end(result);
+    } else if header.check.load(Relaxed) == Check::NONE {
+        header.check.store(Check::OFF, Relaxed);
+    }
+    turn::give();
+}
+
+/// Another program is about to take the place of this one: its copy would be that one's child.
+pub fn before_exec(header: &Header) {
+    if turn::wait() {
+        request::abandon(header);
+        turn::give();
+    }
+}
+
+/// Why there can be no check of what is recorded here; a value of [`Check`].
+fn impossible(header: &Header) -> Option<u32> {
+    if sampling::mean() != 0 {
+        return Some(Check::SAMPLED);
+    }
+    let own = header.allocator.load(Relaxed) & Allocator::EXECUTABLE != 0;
+    own.then_some(Check::OWN_ALLOCATOR)
 }
 
 /// Makes a check for a thread that has come to `place`; a value of [`Check`].
 fn check(header: &Header, place: &Place) -> u32 {
-    if sampling::mean() != 0 {
-        return Check::SAMPLED;
-    }
-    if header.allocator.load(Relaxed) & Allocator::EXECUTABLE != 0 {
-        return Check::OWN_ALLOCATOR;
+    if let Some(reason) = impossible(header) {
+        return reason;
     }
     let start = sys::clock_ns(libc::CLOCK_MONOTONIC);
     // A thread that may be inside libleak must come out first: the table does not change during the check.
@@ -97,8 +121,26 @@ fn make_room() -> Result<u64, u32> {
 /// Where the program has come to on the thread that makes the check.
 struct Place {
     registers: Registers,
-    /// Where the kernel keeps all registers of what a signal has interrupted.
-    interrupted: Range<usize>,
+    /// All registers of what a signal has interrupted.
+    others: &'static [usize],
+}
+
+impl Place {
+    fn of(registers: Registers) -> Place {
+        Place { registers, others: &[] }
+    }
+
+    /// What a handler with its `ucontext_t` there has interrupted.
+    ///
+    /// # Safety
+    ///
+    /// As for [`arch::interrupted`].
+    unsafe fn interrupted(context: usize) -> Place {
+        // SAFETY: as the caller promises.
+        let (mut registers, others) = unsafe { arch::interrupted(context) };
+        registers.sp -= RED_ZONE;
+        Place { registers, others }
+    }
 }
 
 /// The registers of the function that called libleak; of `exit`'s caller where that is how the process ends; of what was interrupted
@@ -106,48 +148,59 @@ struct Place {
 /// frame has words that the kernel did not write.
 #[inline(never)]
 fn place() -> Place {
-    let registers = arch::registers();
-    let mut place = Place { registers, interrupted: 0..0 };
-    let Some(mut state) = thread::enter(registers.sp) else { return place };
+    let mut registers = arch::registers();
+    let Some(mut state) = thread::enter(registers.sp) else { return Place::of(registers) };
     let mut memory = state.stack.memory(registers.sp);
-    let mut exact = true;
-    let mut step = |place: &mut Place| {
-        let from = place.registers;
-        let step = cfi::step(&mut state.context, &mut place.registers, exact, |address| memory.read(address));
-        let Step::Caller { exact: interrupted } = step else { return false };
-        exact = interrupted;
-        match (interrupted, arch::INTERRUPTED) {
-            (true, Some(range)) => place.interrupted = from.sp + range.start..from.sp + range.end,
-            // As if the handler were all.
-            (true, None) => place.registers = from,
-            (false, _) => {}
-        }
-        !interrupted
-    };
     let own = runtime::own_code();
-    while own.contains(&place.registers.pc) {
-        if !step(&mut place) {
-            return place;
+    let mut exact = true;
+    let mut at_exit = None;
+    // `__run_exit_handlers` and `exit` at most, outside of libleak.
+    let mut left = 3;
+    while left > 0 {
+        let (from, is_own) = (registers, own.contains(&registers.pc));
+        if !is_own && at_exit.is_none() {
+            at_exit = Some(from);
         }
+        match step(&mut state.context, &mut registers, exact, &mut memory) {
+            // libleak's own handler: the program's are at work.
+            // SAFETY: the frame of a handler that has not returned.
+            Some(true) if is_own || left == 3 => {
+                return unsafe { Place::interrupted(from.sp + arch::CONTEXT) };
+            }
+            Some(interrupted) => exact = interrupted,
+            None => break,
+        }
+        if is_own {
+            continue;
+        }
+        if next::find(c"exit").is_some_and(|exit| (exit..exit + EXIT_LENGTH).contains(&from.pc)) {
+            return Place::of(registers);
+        }
+        left -= 1;
     }
-    let Some(exit) = next::find(c"exit") else { return place };
-    let mut outer = Place { interrupted: 0..0, ..place };
-    // What libleak's handler returns to; or `__run_exit_handlers`, `exit`.
-    for frame in 0..3 {
-        let is_exit = (exit..exit + EXIT_LENGTH).contains(&outer.registers.pc);
-        let goes_on = step(&mut outer);
-        if is_exit || (frame == 0 && !outer.interrupted.is_empty()) {
-            return outer;
-        }
-        if !goes_on {
-            break;
-        }
-    }
-    place
+    Place::of(at_exit.unwrap_or(registers))
 }
 
 /// More bytes than `exit` has, and fewer than it has with the functions behind it that call anything.
 const EXIT_LENGTH: usize = 64;
+
+/// From registers in a function of libleak's to those of the function that called it; whether the program counter is exact. `None`
+/// if there is no way: then they are those of a function farther in.
+fn step_outside(context: &mut Context, registers: &mut Registers, memory: &mut Memory) -> Option<bool> {
+    let own = runtime::own_code();
+    let mut exact = true;
+    while own.contains(&registers.pc) {
+        exact = step(context, registers, exact, memory)?;
+    }
+    Some(exact)
+}
+
+fn step(context: &mut Context, registers: &mut Registers, exact: bool, memory: &mut Memory) -> Option<bool> {
+    match cfi::step(context, registers, exact, |address| memory.read(address)) {
+        Step::Caller { exact } => Some(exact),
+        _ => None,
+    }
+}
 
 /// Where the code of libleak and its variables are.
 fn own_image() -> (usize, usize) {

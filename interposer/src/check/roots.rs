@@ -10,11 +10,12 @@
 //! | other anonymous memory: the loader's, variables of modules | all of it |
 //! | libleak's own | nothing |
 
-use super::Place;
 use super::mark::Marker;
 use super::pool::{Plain, Pool};
 use super::regions::{Region, Regions};
+use super::snapshot::Caller;
 use super::threads::Threads;
+use crate::capture::registers::Registers;
 use crate::record::{mappings, stacks};
 use crate::{arch, arena, file, runtime, sys, thread};
 use libleak_format::header::{Attach, Inherited};
@@ -23,7 +24,7 @@ use core::sync::atomic::Ordering::*;
 
 const WORD: usize = size_of::<usize>();
 /// A function may use so many bytes beyond its stack pointer (System V psABI x86-64, section 3.2.2).
-const RED_ZONE: usize = 128;
+pub const RED_ZONE: usize = 128;
 /// A heap of a glibc arena that is not the main one begins at a multiple of this (glibc, malloc/arena.c, `HEAP_MAX_SIZE`).
 const ARENA: usize = 64 << 20;
 /// In so many bytes at the top of a stack its thread's control block is looked for: more than glibc's `struct pthread` has, with
@@ -44,7 +45,8 @@ struct Finder<'a, 'b> {
     marker: &'a mut Marker<'b>,
     regions: &'a Regions,
     threads: &'a Threads,
-    place: &'a Place,
+    registers: &'a Registers,
+    others: &'a [usize],
     /// libleak's own memory, by address.
     own: &'a [Range],
     tid_offset: Option<usize>,
@@ -53,13 +55,14 @@ struct Finder<'a, 'b> {
 }
 
 /// Marks what roots point to.
-pub fn visit(marker: &mut Marker, place: &Place, threads: &Threads, regions: &Regions, pool: &mut Pool) {
-    let Some(own) = own_memory(pool) else { return };
+pub fn visit(marker: &mut Marker, caller: &Caller, threads: &Threads, regions: &Regions, pool: &mut Pool) {
+    let Some(own) = own_memory(caller, pool) else { return };
     let mut finder = Finder {
         marker,
         regions,
         threads,
-        place,
+        registers: caller.registers,
+        others: caller.others,
         own,
         tid_offset: tid_offset(threads.tid),
         all_known: all_known(),
@@ -70,11 +73,11 @@ pub fn visit(marker: &mut Marker, place: &Place, threads: &Threads, regions: &Re
     finder.each(Finder::memory);
 }
 
-fn own_memory(pool: &mut Pool) -> Option<&'static [Range]> {
+fn own_memory(caller: &Caller, pool: &mut Pool) -> Option<&'static [Range]> {
     let own: &mut [Range] = pool.take(arena::mappings().count() + 32)?;
     let (base, length) = file::mapping();
     let (start, end) = super::own_image();
-    let fixed = [(base, base + length), (start, end), stacks::reservation()];
+    let fixed = [(base, base + length), (start, end), stacks::reservation(), caller.room];
     let mapped = arena::mappings().map(|mapping| (mapping.start, mapping.start + mapping.length));
     let mut count = 0;
     for (range, place) in
@@ -127,9 +130,8 @@ impl Finder<'_, '_> {
     }
 
     fn registers(&mut self) {
-        let Place { registers, interrupted } = self.place;
-        self.marker.roots(interrupted.start, interrupted.end);
-        for word in [registers.fp].into_iter().chain(registers.saved) {
+        let registers = self.registers;
+        for word in [registers.fp].into_iter().chain(registers.saved).chain(self.others.iter().copied()) {
             self.marker.root(word);
         }
         for word in self.threads.list.iter().flat_map(|thread| thread.arguments) {
@@ -300,8 +302,7 @@ impl Finder<'_, '_> {
     /// The lowest address of a thread's stack that is in use; 0 if that is not known.
     fn stack_pointer(&self, tid: u32) -> usize {
         if tid == self.threads.tid {
-            let Place { registers, interrupted } = self.place;
-            return registers.sp - if interrupted.is_empty() { 0 } else { RED_ZONE };
+            return self.registers.sp;
         }
         self.threads.find(tid).map_or(0, |thread| thread.sp.saturating_sub(RED_ZONE))
     }

@@ -1,14 +1,18 @@
-//! The copy of the process in which a check is made, and the wait for it.
+//! The copy of the process in which a check is made, and the wait for it, at the end of the process.
 
 use super::Place;
 use super::blocks::Blocks;
 use super::mark::Marker;
 use super::pool::Pool;
 use super::regions::Regions;
-use super::roots;
+use super::table::{Moment, Table};
 use super::threads::Threads;
+use super::watch::Watch;
+use super::{request, roots};
+use crate::capture::registers::Registers;
+use crate::record::live;
 use crate::sys::{self, Fd};
-use crate::{clock, single, thread};
+use crate::{clock, fork, single, thread};
 use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering::*;
 use libleak_format::header::{Check, Header};
@@ -20,6 +24,26 @@ const LOOK: u64 = 50_000_000;
 /// How long hooks that are under way may take to come to their end, in turns given to other threads.
 const TURNS: u32 = 2000;
 
+/// Whose pointers count as in use besides those in memory.
+pub struct Caller<'a> {
+    /// Where the thread that checks will go on.
+    pub registers: &'a Registers,
+    /// What else it had in registers.
+    pub others: &'a [usize],
+    /// The stack that the check itself is on, where it has one of its own.
+    pub room: (usize, usize),
+}
+
+/// What came of an attempt to begin a check.
+pub enum Begun {
+    /// The copy with this process id makes it.
+    Copy(u32),
+    /// It cannot be made; a value of [`Check`].
+    Never(u32),
+    /// Another thread is in the middle of something.
+    NotNow,
+}
+
 /// Makes a copy, lets it mark, and waits for it; a value of [`Check`].
 pub fn check(header: &Header, place: &Place) -> u32 {
     let mut pool = ManuallyDrop::new(Pool::new());
@@ -29,6 +53,7 @@ pub fn check(header: &Header, place: &Place) -> u32 {
         // By now every processor has seen that the hooks are held.
         (0..TURNS).take_while(|_| thread::roster::is_busy()).for_each(|_| sys::yield_now());
     }
+    let caller = Caller { registers: &place.registers, others: place.others, room: (0, 0) };
     let entries = match super::make_room() {
         Ok(entries) => entries,
         Err(reason) => {
@@ -44,7 +69,10 @@ pub fn check(header: &Header, place: &Place) -> u32 {
     // SAFETY: the copy only does what follows, with libleak's own code and memory; the hooks are held.
     let copy = unsafe { sys::copy_process() };
     if copy == Ok(0) {
-        let result = mark(entries, place, &threads, &mut pool);
+        sys::die_with_maker();
+        let result = prepare(Watch::none(), &mut pool)
+            .and_then(|sources| mark(sources, Table::frozen(entries), &caller, &threads, &mut pool));
+        let result = result.map_or_else(|reason| reason, |()| Check::DONE);
         header.check.store(result, Release);
         sys::wake(&header.check);
         sys::exit(0);
@@ -81,8 +109,97 @@ fn wait(header: &Header, copy: u32) -> u32 {
     }
 }
 
-/// What the copy does.
-fn mark(entries: u64, place: &Place, threads: &Threads, pool: &mut Pool) -> u32 {
+/// Makes a copy, and goes on; the copy marks, and answers the request. `patient`: rather not now than while another thread is in a
+/// hook. `before`: the last unit of time that the check knew about with which this one is to agree.
+pub fn begin(header: &Header, caller: &Caller, patient: bool, before: Option<u64>) -> Begun {
+    let mut pool = ManuallyDrop::new(Pool::new());
+    // While nobody has to wait.
+    if let Err(reason) = super::make_room() {
+        return Begun::Never(reason);
+    }
+    let start = sys::clock_ns(libc::CLOCK_MONOTONIC);
+    let alone = single::is_single_threaded();
+    if !alone && !fork::hold() {
+        return Begun::NotNow;
+    }
+    let begun = copy(header, caller, patient, before, &mut pool, alone);
+    if !alone {
+        fork::release();
+    }
+    // SAFETY: the threads' list is used by the copy only, which has its own.
+    unsafe { pool.give_back() };
+    if matches!(begun, Begun::Copy(_)) {
+        header.check_ns.store(sys::clock_ns(libc::CLOCK_MONOTONIC) - start, Relaxed);
+    }
+    begun
+}
+
+/// [`begin`], while the hooks are held.
+fn copy(
+    header: &Header,
+    caller: &Caller,
+    patient: bool,
+    before: Option<u64>,
+    pool: &mut Pool,
+    alone: bool,
+) -> Begun {
+    let threads = if alone { Threads::none() } else { Threads::list(pool) };
+    if !alone {
+        (0..TURNS).take_while(|_| thread::roster::is_busy()).for_each(|_| sys::yield_now());
+        if patient && thread::roster::is_busy() {
+            return Begun::NotNow;
+        }
+    }
+    let entries = match super::make_room() {
+        Ok(entries) => entries,
+        Err(reason) => return Begun::Never(reason),
+    };
+    let moment = Moment { epoch: live::pin(), unit: clock::birth_units(clock::now()), before };
+    // SAFETY: the copy only does what follows, with libleak's own code and memory; the hooks are held, and signals blocked.
+    match unsafe { sys::copy_process() } {
+        Ok(0) => request::finish(aside(header, entries, &moment, caller, &threads, pool)),
+        Ok(pid) => Begun::Copy(pid),
+        Err(_) => {
+            live::unpin();
+            Begun::Never(Check::NO_COPY)
+        }
+    }
+}
+
+/// What the copy of a process that goes on does; a value of [`Check`].
+fn aside(
+    header: &Header,
+    entries: u64,
+    moment: &Moment,
+    caller: &Caller,
+    threads: &Threads,
+    pool: &mut Pool,
+) -> u32 {
+    let table = Table::take(entries, moment, pool);
+    request::copied();
+    header.check.store(Check::UNDER_WAY, Release);
+    // Who was born in the unit of the copy is not judged.
+    header.check_ticks.store(clock::start_of(moment.unit) - 1, Relaxed);
+    let Some(table) = table else { return Check::NO_SPACE };
+    let result =
+        prepare(Watch::of(threads.pid), pool).and_then(|sources| mark(sources, table, caller, threads, pool));
+    // What earlier snapshots held, too: of their last moments, when nobody noticed their end.
+    let is_released = request::is_released();
+    if live::catch_up() {
+        live::give_back_held(|epoch| epoch != moment.epoch || is_released);
+    }
+    result.map_or_else(|reason| reason, |()| Check::DONE)
+}
+
+/// Where the copy reads what is mapped.
+struct Sources {
+    regions: Regions,
+    pages: Option<Fd>,
+    watch: Watch,
+}
+
+/// Makes the copy one that is in nobody's way.
+fn prepare(watch: Watch, pool: &mut Pool) -> Result<Sources, u32> {
     sys::close_files();
     let maps = Fd::open(c"/proc/self/maps", libc::O_RDONLY, 0);
     let pages = Fd::open(c"/proc/self/pagemap", libc::O_RDONLY, 0).ok();
@@ -90,15 +207,27 @@ fn mark(entries: u64, place: &Place, threads: &Threads, pool: &mut Pool) -> u32 
     if let Ok(file) = Fd::open(c"/proc/self/oom_score_adj", libc::O_WRONLY, 0) {
         file.write(b"1000");
     }
-    sys::live_and_die_quietly();
-    let Ok(maps) = maps else { return Check::NO_MAPS };
-    let Some(regions) = Regions::read(&maps, pool) else { return Check::NO_MAPS };
-    let Some(blocks) = Blocks::sort(entries, &regions, pool) else { return Check::NO_SPACE };
-    let Some(mut marker) = Marker::new(blocks, &regions, pages, pool) else {
-        return Check::NO_SPACE;
-    };
-    roots::visit(&mut marker, place, threads, &regions, pool);
+    sys::leave_no_core();
+    let regions = Regions::read(&maps.map_err(|_| Check::NO_MAPS)?, pool).ok_or(Check::NO_MAPS)?;
+    Ok(Sources { regions, pages, watch })
+}
+
+fn mark(
+    sources: Sources,
+    table: Table,
+    caller: &Caller,
+    threads: &Threads,
+    pool: &mut Pool,
+) -> Result<(), u32> {
+    let Sources { regions, pages, watch } = sources;
+    let blocks = Blocks::sort(table, &regions, pool).ok_or(Check::NO_SPACE)?;
+    let mut marker = Marker::new(blocks, &regions, pages, watch, pool).ok_or(Check::NO_SPACE)?;
+    roots::visit(&mut marker, caller, threads, &regions, pool);
+    for block in table.fresh() {
+        marker.root(block.address);
+    }
     marker.mark();
+    marker.mark_doubtful();
     marker.find_lost();
-    Check::DONE
+    Ok(())
 }

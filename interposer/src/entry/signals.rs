@@ -16,11 +16,14 @@ pub extern "C" fn sigaction(signal: c_int, new: *const Action, old: *mut Action)
         return call(new);
     }
     // SAFETY: null or an action, as the function demands.
-    let new = unsafe { new.as_ref() }.map(|new| signals::action_in_place_of(*new));
+    let new = unsafe { new.as_ref() }.map(|new| signals::action_in_place_of(signal, *new));
     let result = call(new.as_ref().map_or(core::ptr::null(), core::ptr::from_ref));
+    if new.is_some() {
+        signals::changed(signal);
+    }
     // SAFETY: as above; the real function has just stored to it.
     if let (0, Some(old)) = (result, unsafe { old.as_mut() }) {
-        signals::tell(old);
+        signals::tell(signal, old);
     }
     result
 }
@@ -41,7 +44,9 @@ macro_rules! set_handler {
             if !signals::is_guarded(signal) {
                 return call(handler);
             }
-            signals::told(call(signals::in_place_of(handler)))
+            let before = call(signals::in_place_of(signal, handler));
+            signals::changed(signal);
+            signals::told(signal, before)
         }
     )*};
 }

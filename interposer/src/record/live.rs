@@ -13,9 +13,9 @@
 //! the thread that frees it changes the entry, by a store: a program that frees a block twice at the same time has lost more
 //! than our count.
 
-use crate::file::Writer;
+use crate::file::{self, Writer};
 use crate::{arena, single, sys};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 use libleak_format::RegionKind;
 use libleak_format::live::{Entry, Key, Payload, State};
 
@@ -32,6 +32,51 @@ const BATCH: u64 = 16;
 static HEADS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 /// Heads that there are minus 1; a power of two minus 1.
 static MASK: AtomicUsize = AtomicUsize::new(0);
+
+/// What a free changes in a key: it becomes dead, or, while a snapshot of the table is taken, held. A load in the place of a
+/// constant is all that frees pay for snapshots.
+static FREED: AtomicU64 = AtomicU64::new(Key::FREED);
+/// The number of the last snapshot, 1 to 7.
+static EPOCH: AtomicU64 = AtomicU64::new(0);
+
+/// Begins a snapshot of the table: until [`unpin`], the entries of blocks that are freed stay as they are, but for their
+/// state. Returns its number. While hooks are held.
+pub fn pin() -> u64 {
+    let epoch = EPOCH.load(Relaxed) % 7 + 1;
+    EPOCH.store(epoch, Relaxed);
+    FREED.store(Key::held(epoch), Relaxed);
+    epoch
+}
+
+/// The snapshot has been taken.
+pub fn unpin() {
+    FREED.store(Key::FREED, Relaxed);
+}
+
+/// Whether there has been a snapshot.
+pub fn has_been_pinned() -> bool {
+    EPOCH.load(Relaxed) != 0
+}
+
+/// In a copy of the process: makes entries accessible that the process has made since.
+pub fn catch_up() -> bool {
+    let has_access = file::catch_up();
+    REGION.adopt();
+    has_access
+}
+
+/// Gives entries back that were held by those snapshots of which `is_over` tells so.
+pub fn give_back_held(is_over: impl Fn(u64) -> bool) {
+    for index in 0..REGION.count().min(REGION.secured()) {
+        // SAFETY: handed out.
+        let entry: &Entry = unsafe { &*REGION.at(index).cast() };
+        let key = Key(entry.key.load(Relaxed));
+        if key.state() == Some(State::Held) && is_over(key.epoch()) {
+            // Nobody else changes a held entry.
+            entry.key.store(key.with_state(State::Dead).0, Release);
+        }
+    }
+}
 
 /// Entries that a thread has taken and not used yet.
 pub struct Fresh {
@@ -69,6 +114,7 @@ pub fn open() {
         heads /= 2;
     }
     REGION.open(0);
+    unpin();
 }
 
 /// The head of the chain of an address. Addresses beyond the reach of all heads together share them, each such window of
@@ -162,7 +208,7 @@ pub fn remove(address: u64, mapped: bool, before: impl Fn(Key, &Payload)) -> Opt
             let payload = payload_of(entry);
             if payload.mapped == mapped {
                 before(key, &payload);
-                entry.key.store(key.freed().0, Release);
+                entry.key.store(key.0 ^ FREED.load(Relaxed), Release);
                 return Some((key, payload));
             }
         }
@@ -186,6 +232,7 @@ fn clear_heads() {
 /// In a forked child, which has the entries of its parent's file and no other thread: takes them over. Live ones become what
 /// `change` makes of them (`None` drops them), half-done ones are dropped; all are chained anew.
 pub fn adopt(mut change: impl FnMut(Payload) -> Option<Payload>) {
+    unpin();
     clear_heads();
     for number in 1..=REGION.count() as u32 {
         let Some(entry) = entry(number) else { continue };

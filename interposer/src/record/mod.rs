@@ -7,6 +7,7 @@ pub mod checkpoints;
 pub mod filter;
 pub mod index;
 pub mod live;
+pub mod mailbox;
 pub mod mappings;
 pub mod modules;
 pub mod ring;
@@ -18,7 +19,6 @@ pub mod strings;
 use crate::capture::bounds::Memory;
 use crate::capture::registers::Caller;
 use crate::capture::step::End;
-use crate::file::Writer;
 use crate::record::filter::FILTER;
 use crate::record::sampling::Weight;
 use crate::record::sites::{Counters, Heap};
@@ -26,13 +26,12 @@ use crate::thread::State;
 use crate::{clock, file};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::*};
+use libleak_format::Origin;
 use libleak_format::events::Event;
 use libleak_format::header::Lost;
 use libleak_format::live::{Key, MAX_SIZE, Payload};
-use libleak_format::mailbox::Request;
 use libleak_format::sites::Estimates;
 use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE, ROOT_TRUNCATED};
-use libleak_format::{Origin, RegionKind};
 
 /// Sites that a thread finds again without the index; a power of two.
 pub const RECENT_SITES: usize = 128;
@@ -65,8 +64,7 @@ pub fn open(ring_limit: u64) {
     sites::ESTIMATES.open(0);
     ring::open(ring_limit);
     checkpoints::open();
-    // Described, so that a reader finds them empty rather than missing; nothing fills them yet.
-    Writer::new(RegionKind::Mailbox, size_of::<Request>(), 7).open(0);
+    mailbox::open();
 }
 
 /// The site of an allocation by `origin`, called at `caller`. `None` if the file is full.
@@ -255,10 +253,14 @@ pub fn begin_move(state: &State, address: u64) -> Moving {
 
 /// The realloc failed: the old block is still there.
 pub fn undo_move(state: &mut State, moving: Moving) {
-    if let Some((key, payload)) = moving.0
-        && !live::insert(&mut state.fresh, key, payload, &mut None)
-    {
-        lose(|lost| &lost.untracked_blocks);
+    if let Some((key, mut payload)) = moving.0 {
+        // What a snapshot knows of the entry that it now gets is not about this block.
+        if live::has_been_pinned() {
+            payload.birth = clock::birth_units(state.read_clock());
+        }
+        if !live::insert(&mut state.fresh, key, payload, &mut None) {
+            lose(|lost| &lost.untracked_blocks);
+        }
     }
     state.slot.moved[0].store(0, Relaxed);
 }

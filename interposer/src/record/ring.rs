@@ -3,6 +3,7 @@
 //! Writers leave the short way now and then, also within a chunk, to see whether a checkpoint is due: after as many bytes
 //! as took them a part of the distance between checkpoints so far.
 
+use crate::check::request;
 use crate::file::{self, Writer};
 use crate::record::checkpoints;
 use core::sync::atomic::{AtomicU64, Ordering::*, fence};
@@ -103,6 +104,9 @@ impl Cursor {
     #[inline(never)]
     fn make_room(&mut self, ticks: u64, thread: u32) -> bool {
         let distance = checkpoints::look(ticks);
+        if request::is_due() {
+            request::look_in_hook(core::ptr::from_ref(self));
+        }
         let passed = ticks.saturating_sub(self.looked);
         if passed > distance / 4 {
             self.stride /= 2;

@@ -19,4 +19,4 @@ pub mod single;
 pub mod stand_ins;
 pub mod world;
 
-pub use stand_ins::{arch, clock, elf, options, sys, thread};
+pub use stand_ins::{arch, check, clock, elf, options, sys, thread};

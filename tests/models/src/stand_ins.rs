@@ -10,6 +10,22 @@ pub mod arch {
     }
 }
 
+/// Nobody asks for a check.
+pub mod check {
+    /// Requests of readers.
+    pub mod request {
+        use crate::record::ring::Cursor;
+
+        /// There are none.
+        pub fn is_due() -> bool {
+            false
+        }
+
+        /// There is nothing to do.
+        pub fn look_in_hook(_cursor: *const Cursor) {}
+    }
+}
+
 /// Nothing needs to know the time.
 pub mod clock {
     /// Anchors are no part of the models.
