@@ -131,6 +131,21 @@ fn wrong_usage_is_status_2() {
 }
 
 #[test]
+fn a_part_of_the_run_that_ends_before_it_begins_is_refused_before_anything_runs() {
+    let scratch = Scratch::new();
+    let made = scratch.path().join("made");
+    let order = ["--from", "5m", "--to", "10s"];
+    let outcome = analyze(&["run"]).args(order).args(["--", "touch"]).arg(&made).run();
+    assert_refused(&outcome, 2, &["--from", "--to"]);
+    assert!(!made.exists(), "the program was run");
+    for time in ["-1", "soon", "1w", "inf"] {
+        let outcome = analyze(&["report"]).arg(format!("--from={time}")).arg("/dev/null").run();
+        assert_eq!(outcome.code(), 2, "{time}: {}", outcome.errors());
+        assert!(outcome.errors().contains("seconds since the start"), "{time}: {}", outcome.errors());
+    }
+}
+
+#[test]
 fn run_leaves_stdin_and_stdout_to_the_program_and_reports_on_stderr() {
     let outcome = analyze(&["run", "--"]).arg("/bin/cat").stdin("through and through\n").run();
     assert_eq!(

@@ -136,6 +136,48 @@ fn stacks_are_found_by_their_verdicts_and_limits_by_their_time() {
     assert!(text.contains("LEAK ") && text.contains("GROWING "), "{text}");
 }
 
+#[test]
+fn a_part_of_the_run_can_be_looked_at() {
+    let traced = server(50, 12).traced().succeeded();
+    let file = traced.file();
+    let all = traced.report();
+    let (_, whole) = all.held_by("lose");
+    let part = |options: &[&str]| {
+        let report = Report::with(&file, options);
+        let (blocks, bytes) = report.held_by("lose");
+        assert_eq!(bytes, blocks * 100, "{options:?}");
+        (report, bytes)
+    };
+    let ((early, before), (late, after)) = (part(&["--to", "6"]), part(&["--from", "6s"]));
+    assert_eq!(before + after, whole, "what was born before, and after");
+    assert!(before.abs_diff(after) < whole / 4, "{before} before, {after} after");
+    // 50 requests a second for 12 seconds: what was born in the middle third is a third.
+    let (middle, between) = part(&["--from", "4", "--to", "8000ms"]);
+    assert!((between * 3).abs_diff(whole) < whole / 4, "{between} of {whole}");
+    let sums = [&early, &late].map(|report| (report.totals.live_blocks, report.totals.kinds.definite.blocks));
+    assert_eq!(
+        (sums[0].0 + sums[1].0, sums[0].1 + sums[1].1),
+        (all.totals.live_blocks, all.totals.kinds.definite.blocks)
+    );
+    assert_eq!(early.totals.allocations, all.totals.allocations, "those of the whole run");
+    for report in [&early, &late, &middle] {
+        assert_verdicts(report, &[("lose", "leak")]);
+        let leak = growth(report, "lose");
+        let truth = whole as f64 / all.trace.duration_s * 3600.0;
+        let (low, high) = (leak.low.expect("a limit") as f64, leak.high.expect("a limit") as f64);
+        assert!(low <= truth && truth <= high, "{truth} is not within {leak:?}");
+        let note = report.warnings_text();
+        assert!(note.contains("only blocks born "), "{note}");
+    }
+    // The journal is one block, reallocated to the end: born late, but its levels are those of any time.
+    assert_verdicts(&late, &[("write_journal", "growing"), ("renew", "stable")]);
+    assert!(early.live_in("write_journal").is_empty(), "it was born at the end");
+    let nothing = part(&["--from", "1h"]).0;
+    assert_eq!(nothing.totals.live_blocks, 0);
+    let text = text(&file, &["--from", "1h"]);
+    assert!(text.contains("nothing that was born in this time"), "{text}");
+}
+
 /// The patterns that results are reported of, two seeds of them: what scripts/accuracy does with many.
 #[test]
 fn patterns_are_called_what_they_are() {

@@ -255,6 +255,12 @@ impl Report {
             .unwrap_or_else(|error| panic!("the JSON is not INTERFACE.md's: {error}\n{}", head(json)))
     }
 
+    /// All warnings, one on each line.
+    pub fn warnings_text(&self) -> String {
+        let warnings: Vec<&str> = self.trace.warnings.iter().filter_map(Value::as_str).collect();
+        warnings.join("\n")
+    }
+
     /// Stacks that hold blocks which this process allocated itself.
     pub fn live(&self) -> impl Iterator<Item = &Stack> {
         self.stacks.iter().filter(|stack| stack.live_blocks > 0 && !stack.inherited)

@@ -6,17 +6,17 @@ use super::progress::Progress;
 use crate::analysis::{Names, Selection};
 use crate::report::{Report, escape};
 use crate::symbols::PerfMap;
-use crate::trace::Trace;
+use crate::trace::{Trace, Window};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A perf map larger than this is not read.
 const MAX_PERF_MAP: u64 = 256 << 20;
 
-/// Reads the trace at `path`.
-pub(super) fn trace(path: &Path, progress: &Progress) -> Result<Trace, Failure> {
+/// Reads the trace at `path`, or what was born within a part of it.
+pub(super) fn trace(path: &Path, window: Window, progress: &Progress) -> Result<Trace, Failure> {
     progress.say(&format!("reading {}", escape(&path.to_string_lossy())));
-    let trace = Trace::open(path).map_err(|error| Failure::file(path, error));
+    let trace = Trace::open_within(path, window, None).map_err(|error| Failure::file(path, error));
     progress.clear();
     trace
 }

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use crate::analysis::{self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Wanted};
 use crate::report::Layout;
 use crate::symbols;
+use crate::trace::Window;
 use clap::{Args, ValueEnum};
 use regex::Regex;
 use std::io::IsTerminal;
@@ -37,6 +38,12 @@ pub(super) struct View {
     /// Only stacks of these verdicts
     #[arg(long, value_name = "VERDICT,…", value_enum, value_delimiter = ',')]
     verdict: Vec<Verdict>,
+    /// Only blocks born at TIME or later (seconds since the start, or 90s, 5m, 1h, 2d), and what grew since
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<f64>,
+    /// Only blocks born before TIME, and what had grown by then
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<f64>,
     /// Only stacks with a function that matches (repeatable)
     #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
     function: Vec<Regex>,
@@ -157,6 +164,14 @@ impl View {
         }
     }
 
+    /// The part of the run to look at.
+    pub(super) fn window(&self) -> Result<Window, Failure> {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from >= to => Err(Failure::usage("--from must be earlier than --to")),
+            (from, to) => Ok(Window { from, to }),
+        }
+    }
+
     /// Whether a stack was asked for by its fingerprint.
     pub(super) fn asks_for_fingerprint(&self) -> bool {
         !self.fingerprint.is_empty()
@@ -274,9 +289,36 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "a size is a whole number, with K, M or G (powers of 1024)".to_owned())
 }
 
+/// Seconds, with a suffix or without: `90`, `1.5s`, `5m`, `1h`, `2d`.
+fn time(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[number.len()..] {
+        "" | "s" => Some(1.0),
+        "ms" => Some(0.001),
+        "m" | "min" => Some(60.0),
+        "h" => Some(3600.0),
+        "d" => Some(86400.0),
+        _ => None,
+    };
+    let number = number.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    let seconds = number.zip(factor).map(|(number, factor)| number * factor);
+    seconds.ok_or_else(|| "a time is seconds since the start, or a number with ms, s, m, h or d".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{size, time};
+
+    #[test]
+    fn times_take_suffixes() {
+        assert_eq!(
+            ["0", "1.5", "250ms", "90s", "5m", "2min", "1h", "2d"].map(|text| time(text).unwrap()),
+            [0.0, 1.5, 0.25, 90.0, 300.0, 120.0, 3600.0, 172_800.0]
+        );
+        for wrong in ["", "m", "-1", "1w", "inf", "NaN", "1e400", "5 m"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_take_suffixes() {

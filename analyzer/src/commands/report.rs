@@ -34,10 +34,11 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     options.behaviour.set_jobs()?;
     let progress = Progress::new(options.behaviour.quiet);
     let selection = options.view.selection(outputs.is_text());
+    let window = options.view.window()?;
     let mut status = 0;
     let mut reports: Vec<Report> = Vec::new();
     for path in &options.traces {
-        match load::trace(path, &progress) {
+        match load::trace(path, window, &progress) {
             Ok(trace) => {
                 let mut report = load::report(trace, &selection, &options.symbols, &progress);
                 report.memory_limit = options.view.memory_limit.or(report.memory_limit);

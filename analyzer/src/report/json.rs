@@ -10,6 +10,8 @@
 //! waited for it. `lost_with` counts the indirect blocks, of any stack, that are lost with a stack's definite ones, `cycles` those of
 //! its definite ones that such a block points back to.
 //!
+//! With `--from` and `--to`, which are `from_s` and `to_s`, only blocks that were born between these times count as outstanding.
+//!
 //! `type` is the type of a stack's blocks where the allocating functions tell it, `null` where they do not. With
 //! `--group-by type` there are `groups`, too, of the process's own blocks of the heap.
 
@@ -58,6 +60,8 @@ struct TraceObject<'a> {
     host: &'a str,
     started: Option<f64>,
     duration_s: Option<f64>,
+    from_s: Option<f64>,
+    to_s: Option<f64>,
     mode: &'static str,
     sample_bytes: Option<u64>,
     end: &'static str,
@@ -237,6 +241,8 @@ impl<'a> TraceObject<'a> {
             host: &process.host,
             started: report.trace.clock.started().map(rounded),
             duration_s: report.trace.duration.map(rounded),
+            from_s: report.trace.window.from,
+            to_s: report.trace.window.to,
             mode: mode_name(settings),
             sample_bytes: settings.sample_bytes,
             end: end_name(*ending),

@@ -1,6 +1,6 @@
 //! Puts into words what a trace does not hold and what that means for the numbers.
 
-use super::human::{count, counted};
+use super::human::{count, counted, duration};
 use crate::trace::{Ending, Lost, Settings, Trace, Undecided};
 use libleak_format::header::{Allocator, Attach, Fallback};
 use libleak_format::threads::Operation;
@@ -107,6 +107,18 @@ pub(super) fn harmless(lost: &Lost) -> Vec<String> {
         ));
     }
     sentences
+}
+
+/// What it means that only a part of the run is looked at.
+pub(super) fn window(trace: &Trace) -> Option<String> {
+    let part = match (trace.window.from, trace.window.to) {
+        (None, None) => return None,
+        (Some(from), None) => format!("at {} or later", duration(from)),
+        (None, Some(to)) => format!("before {}", duration(to)),
+        (Some(from), Some(to)) => format!("from {} to {}", duration(from), duration(to)),
+    };
+    let scope = "allocations, frees and peaks are those of the whole run";
+    Some(format!("only blocks born {part} count as outstanding; {scope}"))
 }
 
 /// The operations that were under way, so that nobody can say what became of them.

@@ -19,7 +19,7 @@ pub use text::{Layout, Text};
 use crate::analysis::{
     Group, Names, Selected, Selection, Summary, Totals, judge, outstanding, select, totals,
 };
-use crate::trace::Trace;
+use crate::trace::{Site, Trace};
 use std::io;
 
 /// What is to be shown of one trace.
@@ -64,9 +64,12 @@ impl Report {
         }
     }
 
-    /// Whether the process has memory outstanding that it allocated itself.
+    /// Whether the process has memory outstanding that it allocated itself, at whatever time.
     pub fn has_outstanding(&self) -> bool {
-        self.totals.heap.live_blocks.value() > 0 || self.totals.mapped.live_blocks.value() > 0
+        let is_outside = |site: &Site| site.live.outside.value() > 0;
+        self.totals.heap.live_blocks.value() > 0
+            || self.totals.mapped.live_blocks.value() > 0
+            || self.trace.sites.iter().any(is_outside)
     }
 
     /// The memory limit, and in how many seconds it is reached if what grows goes on like that.
@@ -81,6 +84,7 @@ impl Report {
     /// Everything that readers of the numbers should know, sentences without a final stop.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.trace.warnings.clone();
+        warnings.extend(lost::window(&self.trace));
         warnings.extend(lost::undecided(&self.trace));
         warnings.extend(estimates::sentence(&self.trace.settings));
         warnings.extend(lost::settings(&self.trace.settings));

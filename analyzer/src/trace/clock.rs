@@ -40,6 +40,12 @@ impl Clock {
         (seconds < MAX_SECONDS).then_some(seconds)
     }
 
+    /// The birth units of a moment, in seconds since the start.
+    pub(super) fn birth_units(&self, seconds: f64) -> Option<u64> {
+        let ticks = seconds * 1e9 / self.scale?.ns_per_tick;
+        Some((ticks / (1u64 << self.birth_shift.min(MAX_BIRTH_SHIFT)) as f64) as u64)
+    }
+
     /// When the trace started, in seconds since 1970.
     pub fn started(&self) -> Option<f64> {
         let seconds = self.scale?.start_realtime_ns as f64 / 1e9;

@@ -10,6 +10,7 @@ use libleak_format::live::{Entry, Key, Payload};
 use libleak_format::{Header, RegionKind};
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Threads that a summary names at most.
 pub const MAX_THREADS: usize = 32;
@@ -37,6 +38,8 @@ pub struct LiveSummary {
     pub threads: Vec<u16>,
     /// How many of which kind.
     pub kinds: KindCounts,
+    /// Bytes of blocks that were not born within the part of the run that is looked at; none of the above counts them.
+    pub outside: Estimate,
 }
 
 /// An outstanding block and how it came to be recorded; `None` if its key names a rate that the trace does not have.
@@ -77,6 +80,7 @@ impl LiveSummary {
         self.definite.merge(&other.definite);
         other.threads.iter().for_each(|thread| self.add_thread(*thread));
         self.kinds.merge(&other.kinds);
+        self.outside.add(&other.outside);
     }
 
     fn add_thread(&mut self, thread: u16) {
@@ -105,15 +109,25 @@ pub(super) struct LiveBlocks {
     pub(super) homeless: LiveSummary,
     /// Entries that name a sampling rate that does not exist.
     pub(super) rateless: u64,
+    /// Births that are looked at.
+    births: Range<u64>,
 }
 
 impl LiveBlocks {
-    fn new(sites: usize) -> LiveBlocks {
-        LiveBlocks { own: vec![LiveSummary::default(); sites], ..LiveBlocks::default() }
+    fn new(sites: usize, births: &Range<u64>) -> LiveBlocks {
+        let own = vec![LiveSummary::default(); sites];
+        LiveBlocks { own, births: births.clone(), ..LiveBlocks::default() }
     }
 
     pub(super) fn add(&mut self, LiveBlock { payload, rate }: &LiveBlock) {
-        self.summary(payload).add(payload, rate.unwrap_or(Rate::Every));
+        let is_inside = self.births.contains(&payload.birth);
+        let rate_or_all = rate.unwrap_or(Rate::Every);
+        let summary = self.summary(payload);
+        if is_inside {
+            summary.add(payload, rate_or_all);
+        } else {
+            rate_or_all.add_block(payload.size, &mut Estimate::default(), &mut summary.outside);
+        }
         self.rateless += u64::from(rate.is_none());
     }
 
@@ -153,13 +167,13 @@ impl<'a> LiveTable<'a> {
     }
 
     /// Adds up every live entry, on all processors.
-    pub(super) fn scan(&self, sites: usize) -> LiveBlocks {
+    pub(super) fn scan(&self, sites: usize, births: &Range<u64>) -> LiveBlocks {
         let workers = rayon::current_num_threads().min(MAX_SUMMARIES / sites.max(1)).max(1) as u64;
         let share = self.entries.length().div_ceil(workers).max(MIN_ENTRIES);
         (0..self.entries.length().div_ceil(share))
             .into_par_iter()
             .map(|worker| {
-                let mut blocks = LiveBlocks::new(sites);
+                let mut blocks = LiveBlocks::new(sites, births);
                 let entries = worker * share..self.entries.length().min((worker + 1) * share);
                 for index in entries {
                     if let Some((key, payload)) = self.read(index) {
@@ -170,7 +184,7 @@ impl<'a> LiveTable<'a> {
                 blocks
             })
             .reduce_with(LiveBlocks::merge)
-            .unwrap_or_else(|| LiveBlocks::new(sites))
+            .unwrap_or_else(|| LiveBlocks::new(sites, births))
     }
 
     fn read(&self, index: u64) -> Option<(Key, Payload)> {
@@ -178,9 +192,13 @@ impl<'a> LiveTable<'a> {
     }
 
     fn add_kind(&self, blocks: &mut LiveBlocks, index: u64, block: &Payload) {
-        let Some(verdict) = self.findings.get(index, block) else { return };
+        let is_inside = |block: &Payload, blocks: &LiveBlocks| blocks.births.contains(&block.birth);
+        let found = self.findings.get(index, block).filter(|_| is_inside(block, blocks));
+        let Some(verdict) = found else { return };
         blocks.summary(block).add_kind(block, &verdict);
-        if let Some((_, holder)) = verdict.holder.and_then(|holder| self.read(u64::from(holder))) {
+        if let Some((_, holder)) = verdict.holder.and_then(|holder| self.read(u64::from(holder)))
+            && is_inside(&holder, blocks)
+        {
             blocks.summary(&holder).kinds.lost_with.add(1, block.size);
         }
     }

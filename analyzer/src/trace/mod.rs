@@ -23,6 +23,7 @@ mod slots;
 mod stacks;
 mod table;
 mod warnings;
+mod window;
 
 pub use births::{Births, Born};
 pub use checkpoints::{Checkpoint, Level};
@@ -38,6 +39,7 @@ pub use process::{Ending, HeapCounters, Lost, Process, Settings};
 pub use sites::{Histogram, Site};
 pub use slots::Undecided;
 pub use stacks::{Frame, StackEnd, StackId, Stacks};
+pub use window::Window;
 
 use checkpoints::Levels;
 use file::TraceFile;
@@ -76,6 +78,8 @@ pub struct Trace {
     pub stacks: Stacks,
     /// Sites with their outstanding blocks, in the order in which they first allocated.
     pub sites: Vec<Site>,
+    /// What part of the run is looked at.
+    pub window: Window,
     /// Checkpoints by time.
     pub checkpoints: Vec<Checkpoint>,
     /// Operations that the end of the process, or this moment, left undecided.
@@ -92,16 +96,17 @@ impl Trace {
     ///
     /// If the file cannot be read, is no trace, or is one that this version does not know.
     pub fn open(path: &Path) -> Result<Trace, OpenError> {
-        Ok(Trace::read(path, TraceFile::open(path)?, None))
+        Trace::open_within(path, Window::default(), None)
     }
 
-    /// Reads the trace at `path`, of a process that runs under this `pid` here; in its own namespace it may have another one.
+    /// Like [`Trace::open`]; only blocks that were born within `window` count as outstanding. `pid`, if it is given, is that of the process
+    /// here; in its own namespace it may have another one.
     ///
     /// # Errors
     ///
-    /// As for [`Trace::open`].
-    pub fn open_running(path: &Path, pid: u32) -> Result<Trace, OpenError> {
-        Ok(Trace::read(path, TraceFile::open(path)?, Some(pid)))
+    /// Those of [`Trace::open`].
+    pub fn open_within(path: &Path, window: Window, pid: Option<u32>) -> Result<Trace, OpenError> {
+        Ok(Trace::read(path, TraceFile::open(path)?, window, pid))
     }
 
     /// Reads a trace that is in memory; `path` is only remembered.
@@ -110,10 +115,10 @@ impl Trace {
     ///
     /// If the bytes are no trace, or one that this version does not know.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Trace, OpenError> {
-        Ok(Trace::read(path, TraceFile::from_bytes(bytes)?, None))
+        Ok(Trace::read(path, TraceFile::from_bytes(bytes)?, Window::default(), None))
     }
 
-    fn read(path: &Path, file: TraceFile, pid: Option<u32>) -> Trace {
+    fn read(path: &Path, file: TraceFile, window: Window, pid: Option<u32>) -> Trace {
         let mut warnings = Warnings::default();
         let (header, bytes) = (file.header(), file.bytes());
         let strings = Strings::open(bytes);
@@ -136,7 +141,7 @@ impl Trace {
         );
 
         let table = LiveTable::open(bytes, header, &mut warnings);
-        let mut blocks = table.scan(sites.len());
+        let mut blocks = table.scan(sites.len(), &window.births(&clock));
         let in_flight = slots::read(bytes, ending, &table, &mut blocks, &mut warnings);
         give_out(blocks, &mut sites, &mut warnings);
 
@@ -150,6 +155,7 @@ impl Trace {
             duration: None,
             lost: Lost::read(&header.lost),
             clock,
+            window,
             heap,
             modules: modules::modules(bytes, &strings, &mut warnings),
             threads: modules::threads(bytes, &mut warnings),

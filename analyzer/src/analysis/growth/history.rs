@@ -22,6 +22,8 @@ pub(super) struct Histories<'a> {
     /// By group: lifetimes of what was freed, and levels.
     freed: Vec<Histogram>,
     levels: Vec<Vec<Level>>,
+    /// Whether what is looked at ends with the process.
+    is_last: bool,
 }
 
 /// A stack's.
@@ -49,6 +51,8 @@ pub(super) struct History {
     pub(super) frees: u64,
     /// Lifetimes of what was freed: from, to (seconds), and how many.
     pub(super) freed: Vec<(f64, f64, f64)>,
+    /// Blocks that had been given out before, as far as is known.
+    pub(super) given_before: f64,
     /// What it held, by time; the end is the last.
     pub(super) levels: Vec<Level>,
 }
@@ -93,7 +97,9 @@ impl<'a> Histories<'a> {
         let threads = trace.threads.iter().filter(|thread| thread.tid != 0);
         let first = threads.filter_map(|thread| trace.clock.seconds(thread.start)).reduce(f64::min);
         let start = first.filter(|_| forked).unwrap_or(0.0);
-        Histories { trace, start, end: trace.duration.unwrap_or(0.0), freed, levels }
+        let end = trace.duration.unwrap_or(0.0);
+        let (from, to) = (trace.window.from.unwrap_or(0.0), trace.window.to.unwrap_or(f64::INFINITY));
+        Histories { trace, start: start.max(from), end: end.min(to), freed, levels, is_last: to >= end }
     }
 
     pub(super) fn of(&self, group: &Group, place: usize) -> History {
@@ -107,13 +113,15 @@ impl<'a> Histories<'a> {
         };
         let freed = self.freed[place].iter().enumerate().filter(|(_, count)| **count > 0);
         let mut levels = self.levels[place].clone();
-        levels.retain(|level| level.seconds < self.end);
-        if !levels.is_empty() {
+        let before = levels.iter().rfind(|level| level.seconds < self.start);
+        let given_before = before.map_or(0.0, |level| level.allocations as f64);
+        levels.retain(|level| (self.start..self.end).contains(&level.seconds));
+        if self.is_last && !levels.is_empty() {
             levels.push(Level {
                 seconds: self.end,
                 allocations: group.allocations.recorded,
                 frees: group.frees.recorded,
-                live_bytes: live.bytes.value(),
+                live_bytes: live.bytes.value().saturating_add(live.outside.value()),
             });
         }
         History {
@@ -129,6 +137,7 @@ impl<'a> Histories<'a> {
             definite: stretches(&live.definite),
             kinds: live.kinds,
             freed: freed.filter_map(bucket).collect(),
+            given_before,
             levels,
         }
     }
@@ -226,7 +235,7 @@ impl History {
         let to = &self.levels[after];
         let (since, before) = match after.checked_sub(1).and_then(|index| self.levels.get(index)) {
             Some(from) => (from.seconds, from.allocations as f64),
-            None => (self.start, 0.0),
+            None => (self.start, self.given_before),
         };
         let share = ((seconds - since) / (to.seconds - since).max(1e-9)).clamp(0.0, 1.0);
         Some(before + (to.allocations as f64 - before) * share)

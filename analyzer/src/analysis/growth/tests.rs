@@ -25,6 +25,7 @@ fn history(blocks: impl IntoIterator<Item = (f64, Option<f64>)>) -> History {
         freed: (0..14)
             .map(|bucket| (f64::from(1 << bucket) / 8.0, f64::from(2 << bucket) / 8.0, 0.0))
             .collect(),
+        given_before: 0.0,
         levels: Vec::new(),
     };
     history.freed[0].0 = 0.0;

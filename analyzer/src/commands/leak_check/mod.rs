@@ -54,12 +54,13 @@ pub(super) struct Options {
 /// Asks for a check and reports.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let outputs = options.output.check(false)?;
+    let window = options.view.window()?;
     options.behaviour.set_jobs()?;
     let progress = Progress::new(options.behaviour.quiet);
     let recorded = process::find(options.pid)?;
     check(&recorded, &options, &progress)?;
     progress.say("reading the trace");
-    let trace = Trace::open_running(&recorded.path, recorded.pid);
+    let trace = Trace::open_within(&recorded.path, window, Some(recorded.pid));
     let trace = trace.map_err(|error| Failure::file(&recorded.path, error))?;
     progress.clear();
     if !matches!(trace.settings.checked, Checked::Done { .. }) {

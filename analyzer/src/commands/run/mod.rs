@@ -97,6 +97,7 @@ fn checked_ring(text: &str) -> Result<String, String> {
 /// Runs the program and reports. Gives the program's status.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let outputs = options.output.check(true)?;
+    options.view.window()?;
     options.behaviour.set_jobs()?;
     let library =
         library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;

@@ -53,7 +53,7 @@ impl Summary<'_> {
         let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let mut reports = Vec::new();
         for path in paths {
-            let trace = load::trace(path, self.progress)?;
+            let trace = load::trace(path, self.options.view.window()?, self.progress)?;
             let mut report = load::report(trace, &selection, &self.options.symbols, self.progress);
             report.memory_limit = self.options.view.memory_limit.or(report.memory_limit);
             report.is_kept = !self.recording.is_temporary || report.has_outstanding();

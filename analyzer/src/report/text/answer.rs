@@ -119,6 +119,7 @@ fn outstanding(text: &Text, wording: &Wording) -> String {
         // What was not sampled may be outstanding all the same.
         return match wording.at_most() {
             Some(limit) => format!("not enough samples (0): at most {}", size(limit)),
+            None if text.report.trace.window.is_part() => "nothing that was born in this time".to_owned(),
             None if heap.allocations.value() == 0 => "nothing: no allocation was recorded".to_owned(),
             None => format!("{}: every block was freed", text.style.bold("nothing")),
         };
