@@ -1,10 +1,11 @@
 //! `leak-analyze leak-check PID`: a running process is checked, goes on at once, and notices nothing; at its end it is checked as ever.
 
+use libleak_tests::program::traces_in;
 use libleak_tests::{
     End, Fixture, Kinds, Outcome, Program, Report, Scratch, Traced, artefacts, assert_one_line, missing,
 };
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +38,10 @@ impl Running {
             line.push(byte[0]);
         }
         assert_eq!(String::from_utf8_lossy(&line), expected);
+    }
+
+    fn file(&self) -> PathBuf {
+        traces_in(self.folder.path()).pop().expect("a trace")
     }
 
     fn say_a_line(&mut self) {
@@ -141,6 +146,23 @@ fn a_process_that_allocates_is_checked_and_goes_on() {
         let lost = kinds_of(&report, "definite_alone").definite;
         assert_eq!((lost.blocks, lost.bytes), (1, 104));
     }
+    assert_ended_as_ever(&running.end());
+}
+
+#[test]
+fn what_is_freed_meanwhile_makes_the_table_no_longer() {
+    let running = Running::going_on("busy");
+    let file = running.file();
+    for _ in 0..10 {
+        running.report(&[]);
+    }
+    let info = Program::new(artefacts::analyzer()).args(["info", "--format", "json"]).arg(file);
+    let info: serde_json::Value = serde_json::from_slice(&info.run().succeeded().stdout).expect("JSON");
+    let regions = info["regions"].as_array().expect("an array");
+    let live = regions.iter().find(|region| region["name"] == "live").expect("the live table");
+    // 4,006 blocks, of which a thousand are replaced all along: hundreds of thousands while a table is copied.
+    let records = live["records"].as_u64().expect("a number");
+    assert!(records < 8192, "{records} entries");
     assert_ended_as_ever(&running.end());
 }
 

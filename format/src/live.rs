@@ -159,12 +159,16 @@ impl Key {
         self.0 & TAKEN == 0
     }
 
-    /// The bits in which the key of a live block differs from its key once it is freed.
-    pub const FREED: u64 = TAKEN;
+    /// The key of a live block once it is freed.
+    #[inline]
+    pub const fn freed(self) -> Key {
+        Key(self.0 & !TAKEN)
+    }
 
-    /// As [`Key::FREED`], while snapshot `epoch` (1 to 7) is taken.
-    pub const fn held(epoch: u64) -> u64 {
-        (State::Live as u64 ^ State::Held as u64) << STATE_SHIFT | (epoch & 7) << EPOCH_SHIFT
+    /// The key of a live block that is freed while snapshot `epoch` (1 to 7) is taken.
+    pub const fn held(self, epoch: u64) -> Key {
+        let Key(key) = self.with_state(State::Held);
+        Key(key & !(7 << EPOCH_SHIFT) | (epoch & 7) << EPOCH_SHIFT)
     }
 
     /// Whether this is the key of a live block at `address`, whatever its epoch and rate.
@@ -225,10 +229,10 @@ mod tests {
         assert_eq!((key.address(), key.epoch(), key.rate()), (0x7fff_1234_5678, 5, 17));
         assert!(key.is_live_at(0x7fff_1234_5678));
         assert!(!key.is_live_at(0x7fff_1234_5680));
-        let dead = Key(key.0 ^ Key::FREED);
+        let dead = key.freed();
         assert_eq!((dead.state(), dead.address()), (Some(State::Dead), 0x7fff_1234_5678));
         assert!(!dead.is_live_at(0x7fff_1234_5678) && dead.is_free());
-        let held = Key(Key::live(0x7fff_1234_5678, 0, 17).unwrap().0 ^ Key::held(3));
+        let held = key.held(3);
         assert_eq!((held.state(), held.address(), held.epoch()), (Some(State::Held), 0x7fff_1234_5678, 3));
         assert!(!held.is_live_at(0x7fff_1234_5678) && !held.is_free());
         assert_eq!(Key::live(0x1001, 0, 0), None, "no allocator hands out odd addresses");

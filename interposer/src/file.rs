@@ -11,6 +11,7 @@ use crate::record::stacks;
 use crate::sys::{self, Fd};
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
+use core::ops::Range;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 use libleak_format::header::{HEADER_SIZE, Header, MAGIC, VERSION};
 use libleak_format::region::{
@@ -404,16 +405,51 @@ impl Writer {
         true
     }
 
+    /// Grants space for the region's first `records` records, which a copy of the process is to secure ([`Writer::secure_granted`]):
+    /// that takes long. False if the file cannot grow.
+    pub fn grant(&self, records: u64) -> bool {
+        let Some(_held) = GROWING.lock() else { return false };
+        self.extents_of(records).all(|extent| self.has_extent(extent))
+    }
+
+    /// In a copy of the process: secures the first `records` records, whose space was granted. False if there is none.
+    pub fn secure_granted(&self, records: u64) -> bool {
+        let base = BASE.load(Relaxed) as u64;
+        let mut left = records * self.record_size;
+        self.extents_of(records).all(|extent| {
+            let Some(pointer) = self.extents.get(extent) else { return false };
+            let length = left.min(extent_records(self.first_log2, extent) * self.record_size);
+            left -= length;
+            secure(pointer.load(Relaxed) as u64 - base, length.next_multiple_of(PAGE))
+        })
+    }
+
+    /// The extents that hold the first `records` records.
+    fn extents_of(&self, records: u64) -> Range<usize> {
+        let last = records.checked_sub(1).map(|last| locate(self.first_log2, last).0);
+        0..last.map_or(0, |last| last + 1)
+    }
+
+    /// Whether there is an extent, which is made if need be; `GROWING` is held.
+    fn has_extent(&self, extent: usize) -> bool {
+        let Some(pointer) = self.extents.get(extent) else { return false };
+        if pointer.load(Relaxed).is_null() {
+            let length = (extent_records(self.first_log2, extent) * self.record_size).next_multiple_of(PAGE);
+            let Some(offset) = grant(length) else { return false };
+            self.publish(extent, Extent { offset, length });
+        }
+        true
+    }
+
     /// Secures some more records; `GROWING` is held.
     fn secure_step(&self) -> bool {
         let secured = self.secured.load(Relaxed);
         let (extent, position) = locate(self.first_log2, secured);
         let Some(pointer) = self.extents.get(extent) else { return false };
-        let length = (extent_records(self.first_log2, extent) * self.record_size).next_multiple_of(PAGE);
-        if pointer.load(Relaxed).is_null() {
-            let Some(offset) = grant(length) else { return false };
-            self.publish(extent, Extent { offset, length });
+        if !self.has_extent(extent) {
+            return false;
         }
+        let length = (extent_records(self.first_log2, extent) * self.record_size).next_multiple_of(PAGE);
         // Small regions grow in small steps, so that a process that allocates little writes little.
         let base = BASE.load(Relaxed) as u64;
         let start = pointer.load(Relaxed) as u64 - base;

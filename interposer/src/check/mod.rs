@@ -107,15 +107,33 @@ fn check(header: &Header, place: &Place) -> u32 {
 
 /// Makes room for the findings. How many live entries they are for.
 fn make_room() -> Result<u64, u32> {
-    let entries = live::REGION.count();
-    if entries > MAX_ENTRIES {
-        return Err(Check::TOO_MANY);
-    }
-    if !KINDS.ensure(entries) {
+    room(|entries| KINDS.ensure(entries)).inspect(|entries| count(*entries))
+}
+
+/// As [`make_room`], but what takes time of that, [`secure_room`] does in the copy.
+fn grant_room() -> Result<u64, u32> {
+    room(|entries| KINDS.grant(entries))
+}
+
+fn secure_room(entries: u64) -> Result<(), u32> {
+    if !KINDS.secure_granted(entries) {
         return Err(Check::NO_SPACE);
     }
+    count(entries);
+    Ok(())
+}
+
+fn room(make: impl Fn(u64) -> bool) -> Result<u64, u32> {
+    let entries = live::REGION.count();
+    match entries {
+        ..=MAX_ENTRIES if make(entries) => Ok(entries),
+        ..=MAX_ENTRIES => Err(Check::NO_SPACE),
+        _ => Err(Check::TOO_MANY),
+    }
+}
+
+fn count(entries: u64) {
     KINDS.descriptor().count.store(entries, Release);
-    Ok(entries)
 }
 
 /// Where the program has come to on the thread that makes the check.

@@ -113,10 +113,6 @@ fn wait(header: &Header, copy: u32) -> u32 {
 /// hook. `before`: the last unit of time that the check knew about with which this one is to agree.
 pub fn begin(header: &Header, caller: &Caller, patient: bool, before: Option<u64>) -> Begun {
     let mut pool = ManuallyDrop::new(Pool::new());
-    // While nobody has to wait.
-    if let Err(reason) = super::make_room() {
-        return Begun::Never(reason);
-    }
     let start = sys::clock_ns(libc::CLOCK_MONOTONIC);
     let alone = single::is_single_threaded();
     if !alone && !fork::hold() {
@@ -150,11 +146,12 @@ fn copy(
             return Begun::NotNow;
         }
     }
-    let entries = match super::make_room() {
+    let entries = match super::grant_room() {
         Ok(entries) => entries,
         Err(reason) => return Begun::Never(reason),
     };
-    let moment = Moment { epoch: live::pin(), unit: clock::birth_units(clock::now()), before };
+    let unit = clock::birth_units(clock::now());
+    let moment = Moment { epoch: live::pin(unit), unit, before };
     // SAFETY: the copy only does what follows, with libleak's own code and memory; the hooks are held, and signals blocked.
     match unsafe { sys::copy_process() } {
         Ok(0) => request::finish(aside(header, entries, &moment, caller, &threads, pool)),
@@ -180,9 +177,10 @@ fn aside(
     header.check.store(Check::UNDER_WAY, Release);
     // Who was born in the unit of the copy is not judged.
     header.check_ticks.store(clock::start_of(moment.unit) - 1, Relaxed);
-    let Some(table) = table else { return Check::NO_SPACE };
-    let result =
-        prepare(Watch::of(threads.pid), pool).and_then(|sources| mark(sources, table, caller, threads, pool));
+    let result = super::secure_room(entries).and_then(|()| {
+        let table = table.ok_or(Check::NO_SPACE)?;
+        mark(prepare(Watch::of(threads.pid), pool)?, table, caller, threads, pool)
+    });
     // What earlier snapshots held, too: of their last moments, when nobody noticed their end.
     let is_released = request::is_released();
     if live::catch_up() {

@@ -33,24 +33,31 @@ static HEADS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 /// Heads that there are minus 1; a power of two minus 1.
 static MASK: AtomicUsize = AtomicUsize::new(0);
 
-/// What a free changes in a key: it becomes dead, or, while a snapshot of the table is taken, held. A load in the place of a
-/// constant is all that frees pay for snapshots.
-static FREED: AtomicU64 = AtomicU64::new(Key::FREED);
+/// While a snapshot of the table is taken: entries of blocks born before this unit of time are held when they are freed. Else 0: a
+/// comparison is all that frees pay for snapshots.
+static PINNED: AtomicU64 = AtomicU64::new(0);
 /// The number of the last snapshot, 1 to 7.
 static EPOCH: AtomicU64 = AtomicU64::new(0);
 
-/// Begins a snapshot of the table: until [`unpin`], the entries of blocks that are freed stay as they are, but for their
-/// state. Returns its number. While hooks are held.
-pub fn pin() -> u64 {
+/// Begins a snapshot of the table: until [`unpin`], the entries of blocks born up to this unit of time stay as they are when
+/// they are freed, but for their state. Younger ones do not: a program that frees and allocates would lengthen chains for good.
+/// Returns the snapshot's number. While hooks are held.
+pub fn pin(unit: u64) -> u64 {
     let epoch = EPOCH.load(Relaxed) % 7 + 1;
     EPOCH.store(epoch, Relaxed);
-    FREED.store(Key::held(epoch), Relaxed);
+    PINNED.store(unit + 1, Relaxed);
     epoch
 }
 
 /// The snapshot has been taken.
 pub fn unpin() {
-    FREED.store(Key::FREED, Relaxed);
+    PINNED.store(0, Relaxed);
+}
+
+/// The key of a block that is freed, but for a snapshot.
+#[cold]
+fn held(key: Key) -> Key {
+    key.held(EPOCH.load(Relaxed))
 }
 
 /// Whether there has been a snapshot.
@@ -208,7 +215,9 @@ pub fn remove(address: u64, mapped: bool, before: impl Fn(Key, &Payload)) -> Opt
             let payload = payload_of(entry);
             if payload.mapped == mapped {
                 before(key, &payload);
-                entry.key.store(key.0 ^ FREED.load(Relaxed), Release);
+                let is_held = payload.birth < PINNED.load(Relaxed);
+                let freed = if is_held { held(key) } else { key.freed() };
+                entry.key.store(freed.0, Release);
                 return Some((key, payload));
             }
         }

@@ -1,6 +1,7 @@
 //! Asks a running process for a check, by the mailbox of its trace, and waits for the answer.
 
 use super::process::{Recorded, status};
+use libleak_format::header::End;
 use libleak_format::mailbox::{Request, State, Verb};
 use libleak_format::{Region, RegionKind};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -93,7 +94,7 @@ pub(super) fn wake(recorded: &Recorded) {
     let signal = recorded.header().request_signal.load(Acquire);
     let is_caught = |mask: u64| (1..=64).contains(&signal) && mask >> (signal - 1) & 1 == 1;
     let caught = status(recorded.pid, "SigCgt:").ok().and_then(|mask| u64::from_str_radix(&mask, 16).ok());
-    if caught.is_some_and(is_caught) && recorded.goes_on() {
+    if caught.is_some_and(is_caught) && recorded.goes_on() && recorded.end() == End::Open {
         // SAFETY: kill takes no pointers. The process has a handler for the signal, which only looks for requests.
         unsafe { libc::kill(recorded.pid as libc::pid_t, signal as i32) };
     }

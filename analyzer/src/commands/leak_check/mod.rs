@@ -10,7 +10,7 @@ use super::output::{OutputOptions, to_stdout};
 use super::progress::Progress;
 use super::report;
 use crate::trace::{Checked, Ending, Trace};
-use libleak_format::header::{Allocator, Check};
+use libleak_format::header::{Allocator, Check, End};
 use mailbox::Answer;
 use process::Recorded;
 use std::io;
@@ -112,7 +112,7 @@ fn check(recorded: &Recorded, options: &Options, progress: &Progress) -> Result<
     let first = number(mailbox::ask(recorded, request, 0, patience), recorded, options)?;
     // The registers of other threads are not seen.
     let has_threads = process::status(recorded.pid, "Threads:").is_ok_and(|threads| threads != "1");
-    if has_threads && recorded.goes_on() {
+    if has_threads && recorded.end() == End::Open && recorded.goes_on() {
         std::thread::sleep(DISTANCE);
         match mailbox::ask(recorded, request, first, patience) {
             Answer::Unseen => progress.note(

@@ -3,12 +3,13 @@
 use super::UNDECIDED;
 use crate::commands::failure::Failure;
 use libleak_format::Header;
+use libleak_format::header::End;
 use memmap2::MmapRaw;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
@@ -101,15 +102,16 @@ fn last_number(text: &str) -> Option<u32> {
     text.split_whitespace().next_back()?.parse().ok()
 }
 
-/// The files that are mapped shared from their first byte on: `start-end perms offset device inode path` (proc(5)).
+/// The files that are mapped shared and writable from their first byte on: `start-end perms offset device inode path` (proc(5)).
 fn shared_files(maps: &[u8]) -> Vec<Mapped> {
     let mut files: Vec<Mapped> = Vec::new();
     for line in maps.split(|byte| *byte == b'\n') {
         let mut words = line.splitn(6, |byte| *byte == b' ');
         let (range, access, offset) = (words.next(), words.next(), words.next());
         let path = words.nth(2).unwrap_or_default().trim_ascii_start();
-        let is_shared = access.is_some_and(|access| access.get(3) == Some(&b's'));
-        if !is_shared || offset != Some(b"00000000") || !path.starts_with(b"/") {
+        // What it may not write itself it must not make us write.
+        let is_written = access.is_some_and(|access| access.starts_with(b"rw") && access.ends_with(b"s"));
+        if !is_written || offset != Some(b"00000000") || !path.starts_with(b"/") {
             continue;
         }
         let range = String::from_utf8_lossy(range.unwrap_or_default()).into_owned();
@@ -136,16 +138,16 @@ fn unescaped(path: &[u8]) -> Vec<u8> {
 
 /// Opens a file that a process has mapped: by its path below the process's root, or, if it is not there any more, by the mapping.
 fn open(pid: u32, mapped: &Mapped) -> io::Result<(PathBuf, File)> {
-    let open = |path: &Path| {
-        // To open a FIFO that has taken the place of the file would wait for a writer.
+    let open = |path: &Path, flags: i32| {
+        // Something else may have taken its place: to open a FIFO would wait for a writer.
         if !std::fs::metadata(path)?.is_file() {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         }
-        OpenOptions::new().read(true).write(true).open(path)
+        OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | flags).open(path)
     };
     let root = PathBuf::from(format!("/proc/{pid}/root"));
     let below_root = root.join(mapped.path.strip_prefix("/").unwrap_or(&mapped.path));
-    match open(&below_root) {
+    match open(&below_root, libc::O_NOFOLLOW) {
         Ok(file) => {
             let identity = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
             let is_here = identity(&mapped.path).is_some() && identity(&mapped.path) == identity(&below_root);
@@ -153,7 +155,7 @@ fn open(pid: u32, mapped: &Mapped) -> io::Result<(PathBuf, File)> {
         }
         Err(error) => {
             let by_mapping = PathBuf::from(format!("/proc/{pid}/map_files/{}", mapped.range));
-            open(&by_mapping).map(|file| (by_mapping, file)).map_err(|_| error)
+            open(&by_mapping, 0).map(|file| (by_mapping, file)).map_err(|_| error)
         }
     }
 }
@@ -185,10 +187,15 @@ impl Recorded {
         String::from_utf8_lossy(name.trim_ascii_end()).into_owned()
     }
 
-    /// Whether the process goes on, and still writes this trace.
+    /// Whether the process is there, and still writes this trace: also while it is checked at its end.
     pub(super) fn goes_on(&self) -> bool {
         let state = status(self.pid, "State:").unwrap_or_default();
-        !state.is_empty() && !state.starts_with(['Z', 'X']) && self.header().end.load(Acquire) == 0
+        !state.is_empty() && !state.starts_with(['Z', 'X']) && self.end() != End::Exec
+    }
+
+    /// How it ended, if it is at its end.
+    pub(super) fn end(&self) -> End {
+        End::from_word(self.header().end.load(Acquire))
     }
 }
 
