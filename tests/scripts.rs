@@ -62,7 +62,6 @@ fn scripts_refuse_options_they_do_not_know() {
 }
 
 #[test]
-#[ignore = "builds everything anew: scripts/test --long"]
 fn run_works_in_a_fresh_clone() {
     let folder = Scratch::new();
     let clone = folder.join("clone");

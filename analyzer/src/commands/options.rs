@@ -1,6 +1,7 @@
 //! Options that several subcommands have.
 
 use super::failure::Failure;
+use super::output::OutputOptions;
 use crate::analysis::{self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Wanted};
 use crate::report::Layout;
 use crate::symbols;
@@ -12,6 +13,23 @@ use std::path::PathBuf;
 
 /// Stacks that the text shows unless told otherwise.
 const TOP: usize = 10;
+
+/// What every command takes that reports on traces.
+#[derive(clap::Args, Debug)]
+pub(super) struct Reporting {
+    /// Where reports go.
+    #[command(flatten)]
+    pub(super) output: OutputOptions,
+    /// What they show.
+    #[command(flatten)]
+    pub(super) view: View,
+    /// How names are found.
+    #[command(flatten)]
+    pub(super) symbols: SymbolOptions,
+    /// How the command goes about it.
+    #[command(flatten)]
+    pub(super) behaviour: Behaviour,
+}
 
 /// What to show.
 #[derive(Args, Debug)]

@@ -2,10 +2,11 @@
 
 use super::failure::Failure;
 use super::load;
-use super::options::{Behaviour, SymbolOptions, View};
-use super::output::{OutputOptions, to_stdout};
+use super::options::{Behaviour, Reporting};
+use super::output::{Outputs, to_stdout};
 use super::progress::Progress;
 use crate::report::Report;
+use crate::trace::{Trace, Window};
 use std::io;
 use std::path::PathBuf;
 
@@ -19,55 +20,76 @@ pub(super) struct Options {
     #[arg(value_name = "TRACE", required = true)]
     traces: Vec<PathBuf>,
     #[command(flatten)]
-    output: OutputOptions,
-    #[command(flatten)]
-    view: View,
-    #[command(flatten)]
-    symbols: SymbolOptions,
-    #[command(flatten)]
-    behaviour: Behaviour,
+    reporting: Reporting,
 }
 
 /// Reports on every trace that can be read; the status tells whether all could.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
-    let outputs = options.output.check(false)?;
-    options.behaviour.set_jobs()?;
-    let progress = Progress::new(options.behaviour.quiet);
-    let selection = options.view.selection(outputs.is_text());
-    let window = options.view.window()?;
+    let Options { traces, reporting } = options;
+    let printer = Printer::new(&reporting)?;
     let mut status = 0;
     let mut reports: Vec<Report> = Vec::new();
-    for path in &options.traces {
-        match load::trace(path, window, &progress) {
-            Ok(trace) => {
-                let mut report = load::report(trace, &selection, &options.symbols, &progress);
-                report.memory_limit = options.view.memory_limit.or(report.memory_limit);
-                report.next = next(&report);
-                reports.push(report);
-            }
+    for path in &traces {
+        match load::trace(path, printer.window, &printer.progress) {
+            Ok(trace) => reports.push(printer.report(trace)),
             Err(failure) => status = failure.report(),
         }
     }
     if reports.is_empty() {
         return Ok(status);
     }
-    let color = options.behaviour.color(&io::stdout());
-    let layout = options.view.layout(color, options.behaviour.quiet);
-    outputs.write_files(&reports, &layout, &options.behaviour)?;
-    if let Some(format) = outputs.stream {
-        to_stdout(|out| format.write(out, &reports, &layout))?;
+    let found = printer.print(&reports)?;
+    Ok(if status == 0 { found } else { status })
+}
+
+/// Makes reports and prints them, for commands whose output they are.
+pub(super) struct Printer<'a> {
+    reporting: &'a Reporting,
+    outputs: Outputs,
+    /// What part of the run is asked for.
+    pub(super) window: Window,
+    /// How far it has come.
+    pub(super) progress: Progress,
+}
+
+impl Printer<'_> {
+    /// After all options have been checked.
+    pub(super) fn new(reporting: &Reporting) -> Result<Printer<'_>, Failure> {
+        let outputs = reporting.output.check(false)?;
+        let window = reporting.view.window()?;
+        reporting.behaviour.set_jobs()?;
+        Ok(Printer { reporting, outputs, window, progress: Progress::new(reporting.behaviour.quiet) })
     }
-    if status == 0 && options.view.asks_for_fingerprint() && found(&reports) { Ok(1) } else { Ok(status) }
+
+    /// The report on a trace.
+    pub(super) fn report(&self, trace: Trace) -> Report {
+        let selection = self.reporting.view.selection(self.outputs.is_text());
+        let mut report = load::report(trace, &selection, self.reporting, &self.progress);
+        report.next = next(&report);
+        report
+    }
+
+    /// Writes all of them. The status: 1 if `--fingerprint` was asked for and is there.
+    pub(super) fn print(&self, reports: &[Report]) -> Result<u8, Failure> {
+        let Behaviour { quiet, .. } = self.reporting.behaviour;
+        let color = self.reporting.behaviour.color(&io::stdout());
+        let layout = self.reporting.view.layout(color, quiet);
+        self.outputs.write_files(reports, &layout, &self.reporting.behaviour)?;
+        if let Some(format) = self.outputs.stream {
+            to_stdout(|out| format.write(out, reports, &layout))?;
+        }
+        Ok(u8::from(self.reporting.view.asks_for_fingerprint() && found(reports)))
+    }
 }
 
 /// Whether any of the stacks that were asked for has blocks outstanding.
-pub(super) fn found(reports: &[Report]) -> bool {
+fn found(reports: &[Report]) -> bool {
     let mut stacks = reports.iter().flat_map(|report| &report.selected.stacks);
     stacks.any(|stack| stack.group.live.blocks.value() > 0)
 }
 
 /// What somebody who read the report may want to do next.
-pub(super) fn next(report: &Report) -> Vec<String> {
+fn next(report: &Report) -> Vec<String> {
     let path = shell_words::quote(&report.trace.path.to_string_lossy()).into_owned();
     let mut next = Vec::new();
     if report.selected.more > 0 {

@@ -321,10 +321,11 @@ impl<'a> Marker<'a> {
         let Block { address, size, .. } = *block;
         let mut readable = 0;
         self.regions.readable(address, address + size.min(WORD), |start, end| readable += end - start);
+        if readable < WORD || !address.is_multiple_of(WORD) {
+            return false;
+        }
         // SAFETY: aligned, inside the block, which can be read.
-        readable == WORD
-            && address.is_multiple_of(WORD)
-            && self.is_vtable(unsafe { (address as *const usize).read() })
+        self.is_vtable(unsafe { (address as *const usize).read() })
     }
 
     /// memcheck's heuristics: whether the block looks like one that is held by a pointer to this place inside it.

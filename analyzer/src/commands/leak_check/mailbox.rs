@@ -4,7 +4,7 @@ use super::process::{Recorded, status};
 use libleak_format::header::End;
 use libleak_format::mailbox::{Request, State, Verb};
 use libleak_format::{Region, RegionKind};
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ pub(super) fn ask(recorded: &Recorded, request: &Request, agree_with: u64, patie
     request.state.store(State::IDLE, Relaxed);
     request.verb.store(Verb::CHECK, Relaxed);
     request.argument.store(agree_with, Relaxed);
-    request.state.store(State::ASKED, std::sync::atomic::Ordering::Release);
+    request.state.store(State::ASKED, Release);
     if let Some(answer) = wait(recorded, request, patience, |state| state == State::DONE) {
         return answer;
     }
@@ -95,7 +95,7 @@ pub(super) fn wake(recorded: &Recorded) {
     let is_caught = |mask: u64| (1..=64).contains(&signal) && mask >> (signal - 1) & 1 == 1;
     let caught = status(recorded.pid, "SigCgt:").ok().and_then(|mask| u64::from_str_radix(&mask, 16).ok());
     if caught.is_some_and(is_caught) && recorded.goes_on() && recorded.end() == End::Open {
-        // SAFETY: kill takes no pointers. The process has a handler for the signal, which only looks for requests.
-        unsafe { libc::kill(recorded.pid as libc::pid_t, signal as i32) };
+        // The process has a handler for it, which only looks for requests.
+        recorded.signal(signal as i32);
     }
 }

@@ -4,16 +4,13 @@ mod mailbox;
 mod process;
 
 use super::failure::Failure;
-use super::load;
-use super::options::{Behaviour, SymbolOptions, View};
-use super::output::{OutputOptions, to_stdout};
+use super::options::Reporting;
 use super::progress::Progress;
-use super::report;
+use super::report::Printer;
 use crate::trace::{Checked, Ending, Trace};
 use libleak_format::header::{Allocator, Check, End};
 use mailbox::Answer;
 use process::Recorded;
-use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -42,27 +39,18 @@ pub(super) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u32,
     #[command(flatten)]
-    output: OutputOptions,
-    #[command(flatten)]
-    view: View,
-    #[command(flatten)]
-    symbols: SymbolOptions,
-    #[command(flatten)]
-    behaviour: Behaviour,
+    reporting: Reporting,
 }
 
 /// Asks for a check and reports.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
-    let outputs = options.output.check(false)?;
-    let window = options.view.window()?;
-    options.behaviour.set_jobs()?;
-    let progress = Progress::new(options.behaviour.quiet);
+    let printer = Printer::new(&options.reporting)?;
     let recorded = process::find(options.pid)?;
-    check(&recorded, &options, &progress)?;
-    progress.say("reading the trace");
-    let trace = Trace::open_within(&recorded.path, window, Some(recorded.pid));
+    check(&recorded, &options, &printer.progress)?;
+    printer.progress.say("reading the trace");
+    let trace = Trace::open_within(&recorded.path, printer.window, Some(recorded.pid));
     let trace = trace.map_err(|error| Failure::file(&recorded.path, error))?;
-    progress.clear();
+    printer.progress.clear();
     if !matches!(trace.settings.checked, Checked::Done { .. }) {
         return Err(if trace.ending == Ending::Running {
             undecided(
@@ -73,17 +61,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
             undecided(&recorded, "ended before it was checked")
         });
     }
-    let selection = options.view.selection(outputs.is_text());
-    let mut report = load::report(trace, &selection, &options.symbols, &progress);
-    report.memory_limit = options.view.memory_limit.or(report.memory_limit);
-    report.next = report::next(&report);
-    let reports = [report];
-    let layout = options.view.layout(options.behaviour.color(&io::stdout()), options.behaviour.quiet);
-    outputs.write_files(&reports, &layout, &options.behaviour)?;
-    if let Some(format) = outputs.stream {
-        to_stdout(|out| format.write(out, &reports, &layout))?;
-    }
-    Ok(u8::from(options.view.asks_for_fingerprint() && report::found(&reports)))
+    printer.print(&[printer.report(trace)])
 }
 
 fn check(recorded: &Recorded, options: &Options, progress: &Progress) -> Result<(), Failure> {

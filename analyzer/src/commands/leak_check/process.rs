@@ -8,6 +8,7 @@ use memmap2::MmapRaw;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub(super) struct Recorded {
     /// The trace's file.
     pub(super) file: File,
     map: MmapRaw,
+    /// The process itself, whoever may get its id when it has gone. None before Linux 5.3.
+    pidfd: Option<OwnedFd>,
 }
 
 /// A file that a process has mapped shared.
@@ -35,6 +38,11 @@ struct Mapped {
 
 /// The process's trace, which it has mapped.
 pub(super) fn find(pid: u32) -> Result<Recorded, Failure> {
+    // First, so that all that is found out is about the process that it is.
+    // SAFETY: takes numbers.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    // SAFETY: just opened, and nobody else's.
+    let mut pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd as RawFd) });
     let maps = std::fs::read(format!("/proc/{pid}/maps")).map_err(|error| unreadable(pid, &error))?;
     if maps.is_empty() {
         return Err(Failure::usage(format!("process {pid} has no memory: it has ended, or is the kernel's")));
@@ -51,9 +59,12 @@ pub(super) fn find(pid: u32) -> Result<Recorded, Failure> {
                 continue;
             }
         };
-        let Some(recorded) = Recorded::open(pid, path, file) else { continue };
+        let Some(mut recorded) = Recorded::open(pid, path, file) else { continue };
         match recorded.header().pid.load(Relaxed) {
-            whose if whose == own_pid => return Ok(recorded),
+            whose if whose == own_pid => {
+                recorded.pidfd = pidfd.take();
+                return Ok(recorded);
+            }
             whose => parent = Some(whose),
         }
     }
@@ -164,7 +175,7 @@ impl Recorded {
     /// `None` if the file is no trace.
     fn open(pid: u32, path: PathBuf, file: File) -> Option<Recorded> {
         let map = MmapRaw::map_raw(&file).ok()?;
-        let recorded = Recorded { pid, path, file, map };
+        let recorded = Recorded { pid, path, file, map, pidfd: None };
         Header::check(recorded.bytes()).ok()?;
         Some(recorded)
     }
@@ -176,9 +187,23 @@ impl Recorded {
         unsafe { std::slice::from_raw_parts(self.map.as_ptr(), self.map.len()) }
     }
 
+    /// Sends the process a signal.
+    pub(super) fn signal(&self, signal: i32) {
+        // SAFETY: system calls that take numbers, and no pointer but a null one.
+        unsafe {
+            match &self.pidfd {
+                Some(pidfd) => {
+                    _ = libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, 0, 0)
+                }
+                None => _ = libc::kill(self.pid as libc::pid_t, signal),
+            }
+        }
+    }
+
     /// The header.
     pub(super) fn header(&self) -> &Header {
-        Header::check(self.bytes()).unwrap_or_else(|_| unreachable!("checked when it was opened"))
+        // SAFETY: aligned, and long enough: checked when it was opened. All of it is atomic, and has any value.
+        unsafe { &*self.map.as_ptr().cast() }
     }
 
     /// What the process is called.

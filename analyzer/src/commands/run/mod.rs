@@ -14,8 +14,7 @@ mod summary;
 
 use super::failure::Failure;
 use super::library;
-use super::options::{Behaviour, SymbolOptions, View, size};
-use super::output::OutputOptions;
+use super::options::{Reporting, size};
 use super::progress::Progress;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,13 +35,7 @@ pub(super) struct Options {
     #[command(flatten)]
     recording: RecordingOptions,
     #[command(flatten)]
-    output: OutputOptions,
-    #[command(flatten)]
-    view: View,
-    #[command(flatten)]
-    symbols: SymbolOptions,
-    #[command(flatten)]
-    behaviour: Behaviour,
+    reporting: Reporting,
     /// Exit status if the program ended with 0 and a gate failed
     #[arg(long, value_name = "N", default_value_t = 23, hide = true)]
     error_exitcode: u8,
@@ -96,9 +89,9 @@ fn checked_ring(text: &str) -> Result<String, String> {
 
 /// Runs the program and reports. Gives the program's status.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
-    let outputs = options.output.check(true)?;
-    options.view.window()?;
-    options.behaviour.set_jobs()?;
+    let outputs = options.reporting.output.check(true)?;
+    options.reporting.view.window()?;
+    options.reporting.behaviour.set_jobs()?;
     let library =
         library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;
     let [program, arguments @ ..] = options.program.as_slice() else {
@@ -116,7 +109,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
         }
     };
 
-    let progress = Progress::new(options.behaviour.quiet);
+    let progress = Progress::new(options.reporting.behaviour.quiet);
     let traces = aftermath::collect(&recording, &ended, &progress);
     let summary =
         summary::Summary { options: &options, outputs: &outputs, recording: &recording, progress: &progress };

@@ -49,13 +49,12 @@ impl Summary<'_> {
             (Some(_), false) => 0,
             (None, false) => traces.others.len().min(MAX_REPORTS),
         };
-        let selection = self.options.view.selection(!everything);
+        let selection = self.options.reporting.view.selection(!everything);
         let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let mut reports = Vec::new();
         for path in paths {
-            let trace = load::trace(path, self.options.view.window()?, self.progress)?;
-            let mut report = load::report(trace, &selection, &self.options.symbols, self.progress);
-            report.memory_limit = self.options.view.memory_limit.or(report.memory_limit);
+            let trace = load::trace(path, self.options.reporting.view.window()?, self.progress)?;
+            let mut report = load::report(trace, &selection, &self.options.reporting, self.progress);
             report.is_kept = !self.recording.is_temporary || report.has_outstanding();
             if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(path)) {
                 report.trace.path = kept.to_owned();
@@ -68,8 +67,8 @@ impl Summary<'_> {
     }
 
     fn write_reports(&self, reports: &[Report], others: &[Other]) -> Result<(), Failure> {
-        let behaviour = &self.options.behaviour;
-        let layout = self.options.view.layout(behaviour.color(&io::stderr()), behaviour.quiet);
+        let behaviour = &self.options.reporting.behaviour;
+        let layout = self.options.reporting.view.layout(behaviour.color(&io::stderr()), behaviour.quiet);
         self.outputs.write_files(reports, &layout, behaviour)?;
         let Some(format) = self.outputs.stream else { return Ok(()) };
         let is_clean = !reports.iter().any(Report::has_outstanding) && !others.iter().any(Other::is_wanted);
