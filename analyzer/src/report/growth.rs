@@ -75,23 +75,17 @@ pub(super) fn line(growth: &Growth) -> Option<String> {
 /// What all of it comes to: `2 leaks lose 7.75 MiB/h; 1 stack grows by 10.3 MiB/h; the limit of 512 MiB is reached in about 26 h`
 pub(super) fn summary(report: &Report) -> Option<String> {
     let summary = &report.growth;
-    let mut parts = Vec::new();
-    if summary.leaks > 0 {
-        let verb = if summary.leaks == 1 { "loses" } else { "lose" };
-        parts.push(format!(
-            "{} {verb} {}/h",
-            counted(summary.leaks as u64, "leak"),
-            size(summary.leak_rate as u64)
-        ));
-    }
-    if summary.growing > 0 {
-        let verb = if summary.growing == 1 { "grows" } else { "grow" };
-        parts.push(format!(
-            "{} {verb} by {}/h",
-            counted(summary.growing as u64, "stack"),
-            size(summary.growing_rate as u64)
-        ));
-    }
+    let part = |count: usize, noun, verbs: [&str; 2], rate: f64| {
+        let verb = verbs[usize::from(count != 1)];
+        (count > 0).then(|| format!("{} {verb} {}/h", counted(count as u64, noun), size(rate as u64)))
+    };
+    let mut parts: Vec<String> = [
+        part(summary.leaks, "leak", ["loses", "lose"], summary.leak_rate),
+        part(summary.growing, "stack", ["grows by", "grow by"], summary.growing_rate),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if let Some((limit, seconds)) = report.time_to_limit() {
         parts.push(format!("{} are used up in about {}", size(limit), duration(seconds)));
     }
