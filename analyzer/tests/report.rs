@@ -14,7 +14,7 @@ use support::builder::{Builder, Counts, counts, sample, zeroed};
 use support::{json, report, text};
 
 fn payload(site: u32, size: u64) -> Payload {
-    Payload { site, size, thread: 0, birth: 10, inherited: false, mapped: false }
+    Payload { site, size, thread: 0, birth: 10, inherited: false, mapped: false, ignored: false }
 }
 
 #[test]

@@ -95,8 +95,12 @@ pub struct Header {
     pub check_ns: AtomicU64,
     /// Bytes that the process's cgroup may use, as far as it was known at the start; 0 if there is no limit.
     pub memory_limit: AtomicU64,
+    /// String: what `__lsan_default_suppressions` of the program returned, in LeakSanitizer's format; or none.
+    pub suppressions: AtomicU32,
+    /// Blocks that the check found lost, definitely or with others; the highest number stands for all that are more.
+    pub check_lost: AtomicU32,
 }
-records!(Header = 864 bytes, Lost = 128 bytes);
+records!(Header = 872 bytes, Lost = 128 bytes);
 const _: () = assert!(size_of::<Header>() as u64 <= crate::region::PAGE);
 
 /// Counters of what a trace does not hold. Each is 0 in a complete trace.
@@ -224,6 +228,8 @@ impl Check {
     pub const TOO_MANY: u32 = 10;
     /// The executable brings an allocator of its own, whose blocks are not known.
     pub const OWN_ALLOCATOR: u32 = 11;
+    /// The program says that none is to be made, by `__lsan_is_turned_off`.
+    pub const TURNED_OFF: u32 = 12;
 }
 
 /// Bits of [`Header::allocator`].

@@ -16,7 +16,7 @@
 //! # Payload
 //!
 //! ```text
-//! word 0: | thread, 16 bits | reserved, 2 | mapped, 1 | inherited, 1 | size in bytes, 44 |
+//! word 0: | thread, 16 bits | reserved, 1 | ignored, 1 | mapped, 1 | inherited, 1 | size in bytes, 44 |
 //! word 1: | site, 28 bits | birth in birth units, 36 |
 //! ```
 
@@ -103,6 +103,8 @@ pub const MAX_BIRTH: u64 = (1 << BIRTH_BITS) - 1;
 const INHERITED: u64 = 1 << 44;
 /// Set in payload word 0 of memory that the program mapped itself.
 const MAPPED: u64 = 1 << 45;
+/// Set in payload word 0 of a block that the program says is not to be called a leak.
+pub const IGNORED: u64 = 1 << 46;
 
 /// The key of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,8 +176,8 @@ impl Key {
     /// Whether this is the key of a live block at `address`, whatever its epoch and rate.
     #[inline]
     pub const fn is_live_at(self, address: u64) -> bool {
-        const IGNORED: u64 = 7 << EPOCH_SHIFT | 31 << RATE_SHIFT;
-        self.0 & !IGNORED == (State::Live as u64) << STATE_SHIFT | address >> 3
+        const REST: u64 = 7 << EPOCH_SHIFT | 31 << RATE_SHIFT;
+        self.0 & !REST == (State::Live as u64) << STATE_SHIFT | address >> 3
     }
 }
 
@@ -194,6 +196,8 @@ pub struct Payload {
     pub inherited: bool,
     /// Whether the program mapped it itself. An allocator may give out a block at the start of such a mapping.
     pub mapped: bool,
+    /// Whether the program says that it is no leak, by LeakSanitizer's interface.
+    pub ignored: bool,
 }
 
 impl Payload {
@@ -203,7 +207,11 @@ impl Payload {
         let birth = if self.birth > MAX_BIRTH { MAX_BIRTH } else { self.birth };
         let inherited = if self.inherited { INHERITED } else { 0 };
         let mapped = if self.mapped { MAPPED } else { 0 };
-        [(self.thread as u64) << 48 | mapped | inherited | size, (self.site as u64) << BIRTH_BITS | birth]
+        let ignored = if self.ignored { IGNORED } else { 0 };
+        [
+            (self.thread as u64) << 48 | ignored | mapped | inherited | size,
+            (self.site as u64) << BIRTH_BITS | birth,
+        ]
     }
 
     /// What two words of an entry say.
@@ -215,6 +223,7 @@ impl Payload {
             birth: words[1] & MAX_BIRTH,
             inherited: words[0] & INHERITED != 0,
             mapped: words[0] & MAPPED != 0,
+            ignored: words[0] & IGNORED != 0,
         }
     }
 }
@@ -240,8 +249,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_payload_survives_packing(site in 0..MAX_SITES, size in 0..=MAX_SIZE, thread: u16, birth in 0..=MAX_BIRTH, inherited: bool, mapped: bool) {
-            let payload = Payload { site, size, thread, birth, inherited, mapped };
+        fn a_payload_survives_packing(site in 0..MAX_SITES, size in 0..=MAX_SIZE, thread: u16, birth in 0..=MAX_BIRTH, inherited: bool, mapped: bool, ignored: bool) {
+            let payload = Payload { site, size, thread, birth, inherited, mapped, ignored };
             proptest::prop_assert_eq!(Payload::unpack(payload.pack()), payload);
         }
     }

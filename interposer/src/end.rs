@@ -49,7 +49,7 @@ pub fn ended(end: End, status: u32) {
         header.end.store(end as u32, Release);
         // After an abort the heap may be damaged; and what is replaced is not at its end.
         if end == End::Exit || (end == End::Signal && status != libc::SIGABRT as u32) {
-            check::at_end(header);
+            check::at_end(header, end == End::Exit);
         }
         if end == End::Exec {
             check::before_exec(header);

@@ -49,6 +49,11 @@ pub fn in_executable(name: &CStr) -> bool {
     elf::images().next().is_some_and(|image| image.function(name).is_some())
 }
 
+/// The first definition of `name`, wherever it is.
+pub fn anywhere(name: &CStr) -> Option<usize> {
+    elf::images().find_map(|image| image.function(name))
+}
+
 /// The image that holds the next definition of `name`.
 pub fn image_of(name: &CStr) -> Option<&'static elf::LinkMap> {
     others().find(|image| image.function(name).is_some())

@@ -124,6 +124,12 @@ impl Fd {
         checked(address).map(|address| address as *mut u8)
     }
 
+    /// Maps the first `length` bytes of the file to be read.
+    pub fn map_readable(&self, length: usize) -> Result<*mut u8, i32> {
+        let address = syscall!(SYS_mmap, 0, length, libc::PROT_READ, libc::MAP_PRIVATE, self.0, 0);
+        checked(address).map(|address| address as *mut u8)
+    }
+
     /// Directory entries, as `getdents64` gives them.
     pub fn entries(&self, buffer: &mut [u8]) -> Result<usize, i32> {
         checked(syscall!(SYS_getdents64, self.0, buffer.as_mut_ptr(), buffer.len()))

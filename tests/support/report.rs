@@ -21,6 +21,17 @@ pub struct Report {
     pub groups: Option<Vec<StackGroup>>,
     /// What gates would name.
     pub findings: Vec<Value>,
+    /// What suppressions did.
+    pub suppressions: Vec<Suppressed>,
+}
+
+/// A suppression, and what it matched.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct Suppressed {
+    pub rule: String,
+    pub blocks: u64,
+    pub bytes: u64,
 }
 
 /// The process, its file, and what the file lost.
@@ -153,6 +164,7 @@ pub struct Stack {
     #[serde(rename = "type")]
     pub block_type: Option<String>,
     pub inherited: bool,
+    pub suppressed_by: Option<String>,
     pub interval: Option<Interval>,
     pub growth: Option<Growth>,
     /// Ids of threads that allocated here.

@@ -5,6 +5,7 @@ use super::usage::Usage;
 use crate::trace::{Estimate, LiveSummary, StackId, Trace};
 use libleak_format::{Origin, Resource};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Everything that was allocated by one stack through one function.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Group {
     pub peak_bytes: u64,
     /// The outstanding blocks.
     pub live: LiveSummary,
+    /// The suppression that keeps it from being a finding.
+    pub suppressed_by: Option<Arc<str>>,
     /// What it does over time; `None` before [`super::judge`], and of inherited blocks.
     pub growth: Option<Growth>,
 }
@@ -56,6 +59,7 @@ impl Group {
         self.frees.add(&other.frees);
         self.peak_bytes = self.peak_bytes.saturating_add(other.peak_bytes);
         self.live.merge(&other.live);
+        self.suppressed_by = self.suppressed_by.take().filter(|_| other.suppressed_by.is_some());
     }
 }
 
@@ -83,6 +87,7 @@ pub fn outstanding(trace: &Trace) -> Vec<Group> {
                 frees: site.frees,
                 peak_bytes: site.peak_bytes.max(site.live.bytes.value()),
                 live: site.live.clone(),
+                suppressed_by: None,
                 growth: None,
             });
         }
@@ -97,6 +102,7 @@ pub fn outstanding(trace: &Trace) -> Vec<Group> {
                 frees: Estimate::default(),
                 peak_bytes: site.inherited.bytes.value(),
                 live: site.inherited.clone(),
+                suppressed_by: None,
                 growth: None,
             });
         }

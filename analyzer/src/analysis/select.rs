@@ -82,6 +82,8 @@ impl std::str::FromStr for Wanted {
 pub struct Filter {
     /// Also those without outstanding blocks.
     pub all: bool,
+    /// Also those that are suppressed.
+    pub suppressed: bool,
     /// At least so many outstanding bytes.
     pub min_bytes: u64,
     /// At least so many outstanding blocks.
@@ -162,7 +164,8 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     let mut selected = Selected::default();
     let (mut groups, small): (Vec<Group>, Vec<Group>) =
         groups.into_iter().partition(|group| filter.accepts_counts(group));
-    selected.leave_out(small.iter());
+    // What is suppressed is told elsewhere.
+    selected.leave_out(small.iter().filter(|group| group.suppressed_by.is_none()));
     sort(&mut groups, selection.sort);
     if let Some(top) = selection.top
         && !filter.needs_names()
@@ -256,6 +259,7 @@ impl Filter {
             |verdicts: &[Verdict]| group.growth.is_some_and(|growth| verdicts.contains(&growth.verdict));
         (self.verdicts.is_empty() || has_verdict(&self.verdicts))
             && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.is_in(group)))
+            && (self.suppressed || group.suppressed_by.is_none())
             && (self.all || blocks > 0)
             && bytes >= self.min_bytes
             && blocks >= self.min_blocks

@@ -159,6 +159,7 @@ impl View {
         Selection {
             filter: Filter {
                 all: self.all,
+                suppressed: !is_text,
                 min_bytes: self.min_bytes,
                 min_blocks: self.min_blocks,
                 kinds: self.kind.clone(),

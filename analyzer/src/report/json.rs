@@ -12,13 +12,16 @@
 //!
 //! With `--from` and `--to`, which are `from_s` and `to_s`, only blocks that were born between these times count as outstanding.
 //!
+//! `suppressions` are those that were tried, with the outstanding blocks of the stacks that each matched; such a stack is no finding, and
+//! its `suppressed_by` is the suppression's `rule`.
+//!
 //! `type` is the type of a stack's blocks where the allocating functions tell it, `null` where they do not. With
 //! `--group-by type` there are `groups`, too, of the process's own blocks of the heap.
 
 use super::growth::{evidence, line};
 use super::text::Layout;
 use super::{Report, json_text};
-use crate::analysis::{Frame, Growth, Interval, StackEntry, StackGroup, Usage, Verdict};
+use crate::analysis::{Frame, Growth, Interval, StackEntry, StackGroup, Suppressed, Usage, Verdict};
 use crate::trace::{
     Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
 };
@@ -48,6 +51,7 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<GroupObject<'a>>>,
     findings: Vec<FindingObject>,
+    suppressions: &'a [Suppressed],
 }
 
 #[derive(Serialize)]
@@ -161,7 +165,7 @@ struct StackObject<'a> {
     lifetime_p99_s: Option<f64>,
     growth: Option<GrowthObject>,
     interval: Option<Interval>,
-    suppressed_by: Option<()>,
+    suppressed_by: Option<&'a str>,
     complete: bool,
     frames: Vec<FrameObject<'a>>,
 }
@@ -220,6 +224,7 @@ impl<'a> Document<'a> {
                 .as_ref()
                 .map(|groups| groups.iter().map(GroupObject::new).collect()),
             findings: report.selected.stacks.iter().filter_map(FindingObject::new).collect(),
+            suppressions: &report.suppressed,
         }
     }
 }
@@ -328,7 +333,7 @@ impl<'a> StackObject<'a> {
             lifetime_p99_s: entry.lifetimes.map(|(_, p99)| rounded(p99)),
             growth: group.growth.as_ref().map(GrowthObject::new),
             interval: usage.interval(&trace.settings),
-            suppressed_by: None,
+            suppressed_by: group.suppressed_by.as_deref(),
             complete: entry.end == StackEnd::Complete,
             frames: entry.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),
         }
@@ -364,7 +369,9 @@ impl GrowthObject {
 impl FindingObject {
     /// What a gate may name of a stack.
     fn new(entry: &StackEntry) -> Option<FindingObject> {
-        let growth = entry.group.growth.as_ref().filter(|growth| growth.verdict.is_growth())?;
+        let group = &entry.group;
+        let is_finding = |growth: &&Growth| growth.verdict.is_growth() && group.suppressed_by.is_none();
+        let growth = group.growth.as_ref().filter(is_finding)?;
         Some(FindingObject {
             rule: growth.verdict.name(),
             severity: if growth.verdict == Verdict::Leak { "error" } else { "warning" },

@@ -17,7 +17,8 @@ pub use info::{Info, ModuleInfo};
 pub use text::{Layout, Text};
 
 use crate::analysis::{
-    Group, Names, Selected, Selection, Summary, Totals, judge, outstanding, select, totals,
+    Group, Names, Selected, Selection, Summary, Suppressed, Suppressions, Totals, judge, outstanding, select,
+    suppress, totals,
 };
 use crate::trace::{Site, Trace};
 use std::io;
@@ -32,8 +33,12 @@ pub struct Report {
     pub outstanding_stacks: usize,
     /// What grows, before any filter.
     pub growth: Summary,
+    /// What suppressions did, those that did nothing included.
+    pub suppressed: Vec<Suppressed>,
     /// Bytes that the process may use; `None` if that is unlimited, or not known.
     pub memory_limit: Option<u64>,
+    /// Lines that are meant for suppressions, and are none.
+    suppression_warnings: Vec<String>,
     /// The stacks to show.
     pub selected: Selected,
     /// Whether the trace's file can still be found when the report is read.
@@ -47,6 +52,9 @@ impl Report {
     pub fn new(trace: Trace, selection: &Selection, names: &Names) -> Report {
         let mut groups = outstanding(&trace);
         judge(&trace, &mut groups);
+        let mut suppressions = Suppressions::default();
+        suppressions.add(&trace.settings.suppressions, "the program's own");
+        let suppressed = suppress(&trace, &mut groups, &suppressions, names);
         let is_own_heap =
             |group: &Group| group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping();
         let outstanding_stacks = groups.iter().filter(|group| is_own_heap(group)).count();
@@ -56,6 +64,8 @@ impl Report {
             totals: totals(&trace),
             outstanding_stacks,
             growth,
+            suppressed,
+            suppression_warnings: suppressions.warnings,
             memory_limit: trace.settings.memory_limit,
             selected,
             trace,
@@ -88,6 +98,7 @@ impl Report {
         warnings.extend(lost::undecided(&self.trace));
         warnings.extend(estimates::sentence(&self.trace.settings));
         warnings.extend(lost::settings(&self.trace.settings));
+        warnings.extend(self.suppression_warnings.iter().cloned());
         warnings.extend(self.selected.warnings.iter().cloned());
         warnings
     }

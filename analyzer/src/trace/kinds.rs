@@ -105,6 +105,7 @@ impl Checked {
             Check::FAILED => "the copy of the process ended before it was done",
             Check::TOO_LONG => "it took too long",
             Check::TOO_MANY => "there were more than 134 million blocks",
+            Check::TURNED_OFF => "the program turns it off by __lsan_is_turned_off",
             Check::OWN_ALLOCATOR => "the executable brings an allocator of its own",
             _ => return None,
         })

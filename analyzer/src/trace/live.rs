@@ -36,6 +36,8 @@ pub struct LiveSummary {
     pub definite: Births,
     /// Indexes of the threads that allocated what was recorded, at most [`MAX_THREADS`].
     pub threads: Vec<u16>,
+    /// Recorded blocks that the program says are no leaks.
+    pub ignored: u64,
     /// How many of which kind.
     pub kinds: KindCounts,
     /// Bytes of blocks that were not born within the part of the run that is looked at; none of the above counts them.
@@ -58,6 +60,7 @@ impl LiveSummary {
         self.sizes = widest(self.sizes, Some((block.size, block.size)));
         self.births = widest(self.births, Some((block.birth, block.birth)));
         self.add_thread(block.thread);
+        self.ignored += u64::from(block.ignored);
     }
 
     fn add_kind(&mut self, block: &Payload, verdict: &Verdict) {
@@ -79,6 +82,7 @@ impl LiveSummary {
         self.ages.merge(&other.ages);
         self.definite.merge(&other.definite);
         other.threads.iter().for_each(|thread| self.add_thread(*thread));
+        self.ignored += other.ignored;
         self.kinds.merge(&other.kinds);
         self.outside.add(&other.outside);
     }

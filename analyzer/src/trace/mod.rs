@@ -124,7 +124,7 @@ impl Trace {
         let strings = Strings::open(bytes);
         let process = Process::read(header, &strings);
         let ending = process::ending(header, &process, pid);
-        let settings = Settings::read(header, ending, &mut warnings);
+        let settings = Settings::read(header, &strings, ending, &mut warnings);
         let clock = Clock::read(header);
         layout::check(&file, &mut warnings);
         if !clock.is_known() {

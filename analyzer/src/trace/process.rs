@@ -45,6 +45,8 @@ pub struct Settings {
     pub inherited_incomplete: bool,
     /// Bytes that the process's cgroup may use; `None` if that is unlimited, or not known.
     pub memory_limit: Option<u64>,
+    /// What the program's `__lsan_default_suppressions` returned; empty if it has none, or did not come to its end.
+    pub suppressions: String,
     /// Whether the trace holds a reachability check.
     pub checked: Checked,
 }
@@ -191,7 +193,12 @@ impl Process {
 }
 
 impl Settings {
-    pub(super) fn read(header: &Header, ending: Ending, warnings: &mut Warnings) -> Settings {
+    pub(super) fn read(
+        header: &Header,
+        strings: &Strings,
+        ending: Ending,
+        warnings: &mut Warnings,
+    ) -> Settings {
         let rate = header.rate.load(Relaxed);
         let sample_bytes = match header.rates.get(rate as usize) {
             _ if rate == 0 => None,
@@ -210,6 +217,7 @@ impl Settings {
             fallbacks: header.fallbacks.load(Relaxed),
             inherited_incomplete: header.inherited.load(Relaxed) == Inherited::INCOMPLETE,
             memory_limit: Some(header.memory_limit.load(Relaxed)).filter(|limit| *limit > 0),
+            suppressions: strings.text(header.suppressions.load(Relaxed)),
             checked: Checked::read(header, ending == Ending::Running),
         }
     }

@@ -360,8 +360,15 @@ pub fn sample() -> Vec<u8> {
     let leaks = builder.site(leak, Origin::Malloc);
     let caches = builder.site(cache, Origin::New);
     let mapped = builder.site(main, Origin::Mmap);
-    let payload =
-        |site, size, thread, birth| Payload { site, size, thread, birth, inherited: false, mapped: false };
+    let payload = |site, size, thread, birth| Payload {
+        site,
+        size,
+        thread,
+        birth,
+        inherited: false,
+        mapped: false,
+        ignored: false,
+    };
     for index in 0..6 {
         builder.live(0x5000_0000 + index * 0x40, payload(leaks, 48, worker as u16, 100 * index));
     }

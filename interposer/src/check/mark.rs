@@ -150,9 +150,10 @@ impl<'a> Marker<'a> {
         self.mark();
     }
 
-    /// Finds out which of the blocks that are not marked are lost with others.
-    pub fn find_lost(&mut self) {
+    /// Finds out which of the blocks that are not marked are lost with others. How many are lost.
+    pub fn find_lost(&mut self) -> u32 {
         let table = self.table;
+        let mut lost = 0u32;
         for leader in table.positions() {
             if finding(leader).load(Relaxed) != 0 {
                 continue;
@@ -160,13 +161,16 @@ impl<'a> Marker<'a> {
             let Some(first) = self.table.block(leader) else { continue };
             let verdict = Verdict { kind: Kind::Definite, cycle: false, holder: None };
             finding(leader).store(verdict.pack(), Relaxed);
+            lost = lost.saturating_add(1);
             self.scan(first.address, first.address + first.size, From::Lost { leader });
             while let Some((block, word)) = self.take() {
                 finding(block.position).store(word & !(WORK | HOLDER) | (leader + 1), Relaxed);
+                lost = lost.saturating_add(1);
                 self.scan(block.address, block.address + block.size, From::Lost { leader });
             }
         }
         table.positions().for_each(shorten);
+        lost
     }
 
     fn push(&mut self, block: &Block, kind: Kind, old: u32) {

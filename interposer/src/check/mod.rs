@@ -1,6 +1,7 @@
 //! The reachability check: which outstanding blocks can the program still reach, and which are lost?
 //!
 //! ```text
+//! annotated  what the program says of itself
 //! request    the wish for a check while the program runs, and its answer
 //! turn       one thread at a time
 //! snapshot   a copy of the process, made by one system call, that nothing changes any more
@@ -15,6 +16,7 @@
 //! From `table` on all runs in the copy, which shares nothing with the program but the trace file: there it leaves its findings
 //! ([`libleak_format::kinds`]). If it crashes, nothing but the check is lost.
 
+pub mod annotated;
 mod blocks;
 mod mark;
 mod pool;
@@ -32,7 +34,7 @@ use crate::capture::cfi::{self, Context, Step};
 use crate::capture::registers::Registers;
 use crate::file::Writer;
 use crate::record::{live, sampling};
-use crate::{arch, clock, elf, fork, next, options, runtime, single, sys, thread};
+use crate::{arch, clock, elf, end, file, fork, next, options, runtime, single, sys, thread};
 use core::sync::atomic::Ordering::*;
 use libleak_format::RegionKind;
 use libleak_format::header::{Allocator, Check, Header};
@@ -44,27 +46,44 @@ static KINDS: Writer = Writer::new(RegionKind::Kinds, size_of::<Finding>(), 10);
 
 /// Opens the region in a new file.
 pub fn open() {
+    annotated::reset();
     turn::reset();
     request::reset();
     KINDS.open(0);
 }
 
-/// The check at the end of the process, called by the function through which it ends; and a note whether it could be made.
-pub fn at_end(header: &Header) {
+/// The check at the end of the process, called by the function through which it ends; and a note whether it could be made. `in_order`:
+/// functions of the program may be called.
+pub fn at_end(header: &Header, in_order: bool) {
+    let is_wanted = options::get().check_at_exit;
+    let is_turned_off = in_order && is_wanted && !annotated::ask(header);
+    let is_wanted = is_wanted && !annotated::has_checked();
     // In a signal handler that came in between, the check that it interrupted goes on later or never.
     if !turn::wait() {
         return;
     }
     request::abandon(header);
-    if options::get().check_at_exit {
+    if is_wanted && !is_turned_off {
         let place = place();
         let result = check(header, &place);
         header.check.store(result, Release);
         request::answer_at_end(result);
     } else if header.check.load(Relaxed) == Check::NONE {
-        header.check.store(Check::OFF, Relaxed);
+        header.check.store(if is_turned_off { Check::TURNED_OFF } else { Check::OFF }, Relaxed);
     }
     turn::give();
+}
+
+/// A check because the program asks for it, which it waits for: whether blocks are lost. `None` if it could not be made.
+pub fn now() -> Option<bool> {
+    let here = 0u8;
+    drop(thread::enter(&raw const here as usize)?);
+    let header = file::header_if_any().filter(|_| end::is_ours())?;
+    if !options::get().check_at_exit || impossible(header).is_some() {
+        return None;
+    }
+    let is_made = annotated::ask(header) && request::from_inside(header);
+    is_made.then(|| header.check_lost.load(Relaxed) != 0)
 }
 
 /// Another program is about to take the place of this one: its copy would be that one's child.

@@ -24,7 +24,7 @@ use crate::capture::cfi::Context;
 use crate::capture::registers::Registers;
 use crate::record::{live, mailbox, ring};
 use crate::thread::{self, variable};
-use crate::{arch, clock, end, file, sys};
+use crate::{arch, clock, end, file, single, sys};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::*};
 use libleak_format::header::{Check, Header};
 use libleak_format::mailbox::{State, Verb};
@@ -80,6 +80,64 @@ pub unsafe fn look_in_handler(context: usize) {
         let (mut registers, others) = unsafe { arch::interrupted(context) };
         registers.sp -= RED_ZONE;
         look(&Job { registers, others, inside: None });
+    }
+}
+
+/// Makes a check for the calling thread, which waits for it; where there are others, a second one, that is to agree with the first
+/// ([`libleak_format::mailbox`]). False if there was none.
+pub fn from_inside(header: &Header) -> bool {
+    let here = 0u8;
+    let registers = arch::registers();
+    // SAFETY: the calling thread's own variable, and its state, which lives for good; only the stack's bounds are copied.
+    let Some(stack) = (unsafe { (*variable()).state.as_ref().map(|state| state.stack) }) else {
+        return false;
+    };
+    if thread::is_inside(&raw const here as usize) {
+        return false;
+    }
+    let job = Job { registers, others: &[], inside: Some(stack) };
+    let is_done = check_from_inside(header, &job, 0);
+    if single::is_single_threaded() || !is_done {
+        return is_done;
+    }
+    sys::wait_while(&NEVER, 0, BETWEEN);
+    check_from_inside(header, &job, NUMBER.load(Relaxed).into())
+}
+
+/// Between two checks that are to agree, ns: registers of other threads come to be stored.
+const BETWEEN: u64 = 10_000_000;
+/// Between two looks at a copy, ns.
+const LOOK: u64 = 1_000_000;
+/// A word that does not change, to sleep by.
+static NEVER: AtomicU32 = AtomicU32::new(0);
+
+/// Asks in the place of a reader; one whose request is due gets the same answer.
+fn check_from_inside(header: &Header, job: &Job, agree_with: u64) -> bool {
+    let request = mailbox::request();
+    let mut asked = false;
+    loop {
+        let signals = sys::block_signals(!0);
+        let mut is_over = false;
+        if turn::take() {
+            look_after(header);
+            let is_free = COPY.load(Relaxed) == 0;
+            // It is asked for again when another thread has put it off.
+            if is_free && (!asked || request.state.load(Acquire) == State::ASKED) {
+                asked = true;
+                request.verb.store(Verb::CHECK, Relaxed);
+                request.argument.store(agree_with, Relaxed);
+                request.state.store(State::TAKEN, Release);
+                on_own_stack(header, job);
+            } else {
+                is_over = is_free;
+            }
+            turn::give();
+        }
+        sys::block_signals(signals);
+        if is_over {
+            return header.check.load(Acquire) == Check::DONE;
+        }
+        sys::wait_while(&NEVER, 0, LOOK);
     }
 }
 

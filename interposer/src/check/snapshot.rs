@@ -8,7 +8,7 @@ use super::regions::Regions;
 use super::table::{Moment, Table};
 use super::threads::Threads;
 use super::watch::Watch;
-use super::{request, roots};
+use super::{annotated, request, roots};
 use crate::capture::registers::Registers;
 use crate::record::live;
 use crate::sys::{self, Fd};
@@ -71,7 +71,7 @@ pub fn check(header: &Header, place: &Place) -> u32 {
     if copy == Ok(0) {
         sys::die_with_maker();
         let result = prepare(Watch::none(), &mut pool)
-            .and_then(|sources| mark(sources, Table::frozen(entries), &caller, &threads, &mut pool));
+            .and_then(|sources| mark(header, sources, Table::frozen(entries), &caller, &threads, &mut pool));
         let result = result.map_or_else(|reason| reason, |()| Check::DONE);
         header.check.store(result, Release);
         sys::wake(&header.check);
@@ -179,7 +179,7 @@ fn aside(
     header.check_ticks.store(clock::start_of(moment.unit) - 1, Relaxed);
     let result = super::secure_room(entries).and_then(|()| {
         let table = table.ok_or(Check::NO_SPACE)?;
-        mark(prepare(Watch::of(threads.pid), pool)?, table, caller, threads, pool)
+        mark(header, prepare(Watch::of(threads.pid), pool)?, table, caller, threads, pool)
     });
     // What earlier snapshots held, too: of their last moments, when nobody noticed their end.
     let is_released = request::is_released();
@@ -211,6 +211,7 @@ fn prepare(watch: Watch, pool: &mut Pool) -> Result<Sources, u32> {
 }
 
 fn mark(
+    header: &Header,
     sources: Sources,
     table: Table,
     caller: &Caller,
@@ -221,11 +222,12 @@ fn mark(
     let blocks = Blocks::sort(table, &regions, pool).ok_or(Check::NO_SPACE)?;
     let mut marker = Marker::new(blocks, &regions, pages, watch, pool).ok_or(Check::NO_SPACE)?;
     roots::visit(&mut marker, caller, threads, &regions, pool);
-    for block in table.fresh() {
+    for block in table.fresh().chain(table.ignored()) {
         marker.root(block.address);
     }
+    annotated::roots(|start, end| marker.roots(start, end));
     marker.mark();
     marker.mark_doubtful();
-    marker.find_lost();
+    header.check_lost.store(marker.find_lost(), Relaxed);
     Ok(())
 }

@@ -37,7 +37,7 @@ impl Block {
 pub struct Taken {
     /// First address; 0 if there was no block.
     address: usize,
-    /// Bytes, [`FRESH`] and [`WAS_LOST`].
+    /// Bytes, and [`FLAGS`].
     size: usize,
 }
 // SAFETY: numbers.
@@ -47,6 +47,10 @@ unsafe impl Plain for Taken {}
 const FRESH: usize = 1 << 63;
 /// The check before found it lost, too.
 const WAS_LOST: usize = 1 << 62;
+
+/// The program says that it is no leak.
+const IGNORED: usize = 1 << 61;
+const FLAGS: usize = FRESH | WAS_LOST | IGNORED;
 
 /// When a check is made, and how its blocks are told.
 pub struct Moment {
@@ -116,7 +120,8 @@ impl Table {
             let is_known = moment.before.is_some_and(|before| payload.birth <= before);
             let was_lost = is_known && is_lost(finding(position as u32).load(Relaxed));
             let flags =
-                if payload.birth == moment.unit { FRESH } else { 0 } | if was_lost { WAS_LOST } else { 0 };
+                [(payload.birth == moment.unit, FRESH), (was_lost, WAS_LOST), (payload.ignored, IGNORED)];
+            let flags = flags.into_iter().filter(|(holds, _)| *holds).fold(0, |all, (_, flag)| all | flag);
             *place = Taken { address: block.address, size: block.size | flags };
         }
         Some(Table { entries, taken: Some(taken), agrees: moment.before.is_some(), listed: None })
@@ -146,7 +151,7 @@ impl Table {
     pub fn block(&self, position: u32) -> Option<Block> {
         if let Some(taken) = self.taken {
             let Taken { address, size } = *taken.get(position as usize)?;
-            return (address != 0).then_some(Block { position, address, size: size & !(FRESH | WAS_LOST) });
+            return (address != 0).then_some(Block { position, address, size: size & !FLAGS });
         }
         let entry = entry(position.into());
         let key = Key(entry.key.load(Relaxed));
@@ -160,6 +165,18 @@ impl Table {
     /// All blocks.
     pub fn all(self) -> impl Iterator<Item = Block> {
         self.positions().filter_map(move |position| self.block(position))
+    }
+
+    /// The blocks that the program says are no leaks.
+    pub fn ignored(self) -> impl Iterator<Item = Block> {
+        let is_ignored = move |block: &Block| match self.taken {
+            Some(taken) => taken.get(block.position as usize).is_some_and(|taken| taken.size & IGNORED != 0),
+            None => {
+                entry(block.position.into()).payload[0].load(Relaxed) & libleak_format::live::IGNORED != 0
+            }
+        };
+        let all = live::has_ignored().then(|| self.all());
+        all.into_iter().flatten().filter(is_ignored)
     }
 
     /// The blocks that were given out just before.

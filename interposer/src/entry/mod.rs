@@ -10,6 +10,7 @@ pub mod cxx;
 pub mod exec;
 pub mod limits;
 pub mod loader;
+pub mod lsan;
 pub mod malloc;
 pub mod mmap;
 pub mod process;

@@ -15,9 +15,9 @@
 
 use crate::file::{self, Writer};
 use crate::{arena, single, sys};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 use libleak_format::RegionKind;
-use libleak_format::live::{Entry, Key, Payload, State};
+use libleak_format::live::{Entry, IGNORED, Key, Payload, State};
 
 /// The live region.
 pub static REGION: Writer = Writer::new(RegionKind::Live, size_of::<Entry>(), 7);
@@ -224,6 +224,47 @@ pub fn remove(address: u64, mapped: bool, before: impl Fn(Key, &Payload)) -> Opt
         number = entry.next.load(Relaxed);
     }
     None
+}
+
+/// Whether any block has been marked as one to be ignored since the table was opened.
+static HAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// From now on there are blocks that are to be ignored.
+pub fn will_ignore() {
+    HAS_IGNORED.store(true, Relaxed);
+}
+
+/// Whether there may be blocks that are to be ignored.
+pub fn has_ignored() -> bool {
+    HAS_IGNORED.load(Relaxed)
+}
+
+/// Marks the block at `address`, or the one around it, as one that is to be ignored. False if there is none. An address
+/// inside a block takes a look at the whole table.
+pub fn ignore(address: u64) -> bool {
+    let begins = || {
+        let mut number = head(address & !7).map_or(0, |head| head.load(Acquire));
+        core::iter::from_fn(move || {
+            let entry = entry(number)?;
+            number = entry.next.load(Relaxed);
+            Some(entry)
+        })
+        .find(|entry| Key(entry.key.load(Acquire)).is_live_at(address))
+    };
+    let holds = |entry: &&Entry| {
+        let key = Key(entry.key.load(Acquire));
+        let payload = payload_of(entry);
+        key.state() == Some(State::Live)
+            && !payload.mapped
+            && address.wrapping_sub(key.address()) < payload.size.max(1)
+    };
+    let around = || (1..=REGION.count().min(REGION.secured()) as u32).filter_map(entry).find(holds);
+    let found = begins().or_else(around);
+    if let Some(entry) = found {
+        will_ignore();
+        entry.payload[0].fetch_or(IGNORED, Relaxed);
+    }
+    found.is_some()
 }
 
 /// All chains are empty.

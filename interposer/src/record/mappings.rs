@@ -58,8 +58,15 @@ pub fn map(state: &mut State, caller: &Caller, start: u64, length: u64, origin: 
             return lose(|lost| &lost.dropped_events);
         };
         let birth = clock::birth_units(ticks);
-        let payload =
-            Payload { site, size: end - start, thread: state.thread, birth, inherited: false, mapped: true };
+        let payload = Payload {
+            site,
+            size: end - start,
+            thread: state.thread,
+            birth,
+            inherited: false,
+            mapped: true,
+            ignored: false,
+        };
         if ranges.insert(Range { start, end }) {
             enter(state, start, payload, 0);
         } else {

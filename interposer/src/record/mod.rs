@@ -22,7 +22,7 @@ use crate::capture::step::End;
 use crate::record::filter::FILTER;
 use crate::record::sampling::Weight;
 use crate::record::sites::{Counters, Heap};
-use crate::thread::State;
+use crate::thread::{State, variable};
 use crate::{clock, file};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::*};
@@ -136,7 +136,10 @@ pub fn allocation(state: &mut State, caller: &Caller, address: u64, size: u64, o
     let ticks = state.read_clock();
     let Some(site) = site(state, caller, origin) else { return lose(|lost| &lost.dropped_events) };
     let birth = clock::birth_units(ticks);
-    let payload = Payload { site, size, thread: state.thread, birth, inherited: false, mapped: false };
+    // SAFETY: the calling thread's own variable.
+    let ignored = unsafe { (*variable()).ignoring != 0 };
+    let payload =
+        Payload { site, size, thread: state.thread, birth, inherited: false, mapped: false, ignored };
     let rate = if sampling::mean() == 0 { 0 } else { sampling::RATE };
     enter(state, address, payload, rate);
     state.cursor.write(Event::Allocation { address, size, site }, ticks, state.thread as u32);

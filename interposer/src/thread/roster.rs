@@ -2,7 +2,7 @@
 
 use super::ABANDONED;
 use super::state::{NESTED, State};
-use super::variable::{Local, variable};
+use super::variable::variable;
 use crate::arch::thread_pointer;
 use crate::capture::bounds::Stack;
 use crate::file::{self, Writer};
@@ -204,7 +204,7 @@ pub fn reset() {
     STATES.store(core::ptr::null_mut(), Relaxed);
     sites::end_sharing();
     // SAFETY: the calling thread's own variable.
-    unsafe { *variable() = Local { state: core::ptr::null_mut(), countdown: 0 } };
+    unsafe { ((*variable()).state, (*variable()).countdown) = (core::ptr::null_mut(), 0) };
 }
 
 /// In a forked child: it has `blocks` from its parent.

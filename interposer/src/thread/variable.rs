@@ -11,6 +11,8 @@ pub struct Local {
     /// Bytes until its next sample; 0 where that is not known, or every allocation is recorded. [`crate::entry`] reads and writes it
     /// in assembly.
     pub countdown: u64,
+    /// How many `__lsan_disable` are in force.
+    pub ignoring: u32,
 }
 
 // The only thread-local variable, in the static TLS block (initial-exec), because any other kind may allocate at its first
@@ -21,8 +23,8 @@ core::arch::global_asm!(
     ".globl libleak_thread",
     ".hidden libleak_thread",
     ".type libleak_thread, @object",
-    ".size libleak_thread, 16",
-    "libleak_thread: .zero 16",
+    ".size libleak_thread, 24",
+    "libleak_thread: .zero 24",
     ".popsection",
 );
 

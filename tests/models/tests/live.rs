@@ -20,7 +20,15 @@ fn set_up() {
 }
 
 fn payload(size: u64) -> Payload {
-    Payload { site: size as u32, size, thread: 1, birth: size, inherited: false, mapped: false }
+    Payload {
+        site: size as u32,
+        size,
+        thread: 1,
+        birth: size,
+        inherited: false,
+        mapped: false,
+        ignored: false,
+    }
 }
 
 fn insert(fresh: &mut Fresh, address: u64, size: u64) {

@@ -16,7 +16,15 @@ const ROUNDS: u64 = if cfg!(miri) { 40 } else { 500_000 };
 
 fn payload(number: u64) -> Payload {
     let number = number % 1000;
-    Payload { site: number as u32, size: number, thread: 1, birth: number, inherited: false, mapped: false }
+    Payload {
+        site: number as u32,
+        size: number,
+        thread: 1,
+        birth: number,
+        inherited: false,
+        mapped: false,
+        ignored: false,
+    }
 }
 
 fn insert(fresh: &mut Fresh, address: u64, number: u64) {

@@ -17,10 +17,11 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of these groups, which have been judged.
+    /// Of these groups, which have been judged, without those that are suppressed.
     pub fn of(groups: &[Group]) -> Summary {
         let mut summary = Summary::default();
-        for growth in groups.iter().filter_map(|group| group.growth) {
+        let judged = groups.iter().filter(|group| group.suppressed_by.is_none());
+        for growth in judged.filter_map(|group| group.growth) {
             let rate = growth.rate.map_or(0.0, |rate| rate.bytes_per_hour);
             match growth.verdict {
                 Verdict::Leak => {
