@@ -136,13 +136,21 @@ pub fn allocation(state: &mut State, caller: &Caller, address: u64, size: u64, o
     let ticks = state.read_clock();
     let Some(site) = site(state, caller, origin) else { return lose(|lost| &lost.dropped_events) };
     let birth = clock::birth_units(ticks);
-    // SAFETY: the calling thread's own variable.
-    let ignored = unsafe { (*variable()).ignoring != 0 };
     let payload =
-        Payload { site, size, thread: state.thread, birth, inherited: false, mapped: false, ignored };
+        Payload { site, size, thread: state.thread, birth, inherited: false, mapped: false, ignored: false };
     let rate = if sampling::mean() == 0 { 0 } else { sampling::RATE };
     enter(state, address, payload, rate);
+    // SAFETY: the calling thread's own variable.
+    if unsafe { (*variable()).ignoring } != 0 {
+        ignore(address);
+    }
     state.cursor.write(Event::Allocation { address, size, site }, ticks, state.thread as u32);
+}
+
+/// The block is one that the program says is no leak.
+#[cold]
+fn ignore(address: u64) {
+    live::ignore(address);
 }
 
 /// Enters a block that was recorded at `rate` into the live table and counts it.
