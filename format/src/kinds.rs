@@ -7,14 +7,22 @@
 //!  31   29 28    27 26                 0
 //! | kind  | cycle | …  | holder plus 1  |
 //! ```
+//!
+//! The holder of a block that is reachable, or possible, is the one through which it was reached first, by the fewest steps from a root
+//! ([`crate::roots`]); that of an indirect one is the definite one with which it is lost.
 
 use crate::record::records;
 use core::sync::atomic::AtomicU32;
 
-/// What a check found about one block: a packed [`Verdict`].
+/// What a check found about one block.
 #[repr(C)]
-pub struct Finding(pub AtomicU32);
-records!(Finding = 4 bytes);
+pub struct Finding {
+    /// A packed [`Verdict`].
+    pub verdict: AtomicU32,
+    /// Words that point to it or into it, in roots and in other blocks; the highest number stands for all that are more.
+    pub references: AtomicU32,
+}
+records!(Finding = 8 bytes);
 
 /// Kinds of outstanding blocks, as memcheck defines them.
 #[repr(u32)]
@@ -61,7 +69,8 @@ pub struct Verdict {
     pub kind: Kind,
     /// Whether a block that is lost with it points back to it (of a definite one).
     pub cycle: bool,
-    /// Of an indirect one: position of the definite one with which it is lost.
+    /// Of an indirect one: position of the definite one with which it is lost. Of a reachable or possible one: position of the block
+    /// that it was reached through; `None` if that was a root.
     pub holder: Option<u32>,
 }
 
@@ -75,7 +84,7 @@ impl Verdict {
     /// What a word says; `None` if nothing was found, or by a newer version.
     pub fn unpack(word: u32) -> Option<Verdict> {
         let kind = Kind::ALL.into_iter().find(|kind| *kind as u32 == word >> KIND_SHIFT)?;
-        let holder = (word & HOLDER).checked_sub(1).filter(|_| kind == Kind::Indirect);
+        let holder = (word & HOLDER).checked_sub(1).filter(|_| kind != Kind::Definite);
         Some(Verdict { kind, cycle: word & CYCLE != 0, holder })
     }
 }
@@ -88,7 +97,7 @@ mod tests {
     fn a_verdict_survives_packing() {
         for kind in Kind::ALL {
             for (cycle, holder) in [(false, None), (true, None), (false, Some(0)), (true, Some(77))] {
-                let holder = holder.filter(|_| kind == Kind::Indirect);
+                let holder = holder.filter(|_| kind != Kind::Definite);
                 let verdict = Verdict { kind, cycle, holder };
                 assert_eq!(Verdict::unpack(verdict.pack()), Some(verdict));
             }

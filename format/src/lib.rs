@@ -42,6 +42,7 @@ pub mod modules;
 pub mod origin;
 pub mod record;
 pub mod region;
+pub mod roots;
 pub mod sites;
 pub mod stacks;
 pub mod strings;

@@ -44,6 +44,8 @@ pub enum RegionKind {
     Events = 14,
     /// What sampled blocks stand for: [`crate::sites::Estimates`].
     Estimates = 15,
+    /// By which words the last reachability check came to blocks: [`crate::roots`].
+    Roots = 18,
 }
 
 /// Where a region's records lie. 384 bytes, at [`descriptor_offset`] of its kind.

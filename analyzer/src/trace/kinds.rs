@@ -133,6 +133,6 @@ impl<'a> Findings<'a> {
         if block.birth > self.birth || block.mapped {
             return None;
         }
-        Verdict::unpack(self.table.as_ref()?.get(index)?.0.load(Relaxed))
+        Verdict::unpack(self.table.as_ref()?.get(index)?.verdict.load(Relaxed))
     }
 }

@@ -200,7 +200,8 @@ impl<'a> LiveTable<'a> {
         let found = self.findings.get(index, block).filter(|_| is_inside(block, blocks));
         let Some(verdict) = found else { return };
         blocks.summary(block).add_kind(block, &verdict);
-        if let Some((_, holder)) = verdict.holder.and_then(|holder| self.read(u64::from(holder)))
+        let lost_with = verdict.holder.filter(|_| verdict.kind == Kind::Indirect);
+        if let Some((_, holder)) = lost_with.and_then(|holder| self.read(u64::from(holder)))
             && is_inside(&holder, blocks)
         {
             blocks.summary(&holder).kinds.lost_with.add(1, block.size);

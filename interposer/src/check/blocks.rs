@@ -175,6 +175,11 @@ impl Blocks {
         }
     }
 
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        self.sorted.len() + self.large.len()
+    }
+
     /// The table that they stand in.
     pub fn table(&self) -> Table {
         self.table

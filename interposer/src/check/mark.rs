@@ -5,19 +5,23 @@
 //! held by such a pointer. A block that nothing reachable points to is definite, unless a lost one points to it: then it is
 //! indirect, also where the two point at each other, and one of them stands for all.
 //!
-//! There is no recursion and no stack: blocks that are still to be looked into are linked through their findings. Pointers are
-//! followed many at a time, so that the cache misses of one are over when its turn comes.
+//! There is no recursion: blocks that are still to be looked into stand in a queue, so that a block's holder, which its finding names, is
+//! on a shortest way from a root. Pointers are followed many at a time, so that the cache misses of one are over when its turn
+//! comes.
 
 use super::blocks::Blocks;
+use super::held::Roots;
 use super::pool::{Plain, Pool};
+use super::queue::Queue;
 use super::regions::Regions;
-use super::table::{Block, Table, finding};
+use super::table::{Block, Table, clear, finding, refer};
 use super::watch::Watch;
 use crate::arch::prefetch;
 use crate::sys::{self, Fd};
 use core::cell::Cell;
 use core::sync::atomic::Ordering::*;
 use libleak_format::kinds::{HOLDER, Kind, Verdict, WORK};
+use libleak_format::roots::RootKind;
 
 const WORD: usize = size_of::<usize>();
 const PAGE: usize = 4096;
@@ -28,6 +32,12 @@ const PENDING: usize = 64;
 /// Ranges that are known to be settled; a power of two.
 const SETTLED: usize = 1024;
 
+/// A root itself.
+const ROOT: From = From::Root { certain: true, holder: 0 };
+/// How far ahead in the queue blocks are made to come into the cache: their entries, and what they hold.
+const FAR: usize = 32;
+const NEAR: usize = 16;
+
 /// The state of a check.
 pub struct Marker<'a> {
     table: Table,
@@ -35,29 +45,47 @@ pub struct Marker<'a> {
     watch: Watch,
     regions: &'a Regions,
     pages: Option<Fd>,
-    /// Position plus 1 of the block to look into next; 0 if there is none.
-    next: u32,
+    /// Blocks that are still to be looked into; the finding of each says so.
+    queue: Queue,
+    /// Where the roots are kept that lead to blocks.
+    roots: Roots,
+    /// What the roots are that are looked at.
+    root_kind: RootKind,
     /// The page of a file that was found readable last.
     table_page: Cell<usize>,
     /// Words that may be pointers, still to be followed.
-    pending: [(usize, From); PENDING],
+    pending: [Pointer; PENDING],
     waiting: usize,
     /// By page: parts of blocks that no further pointer into them tells anything new about. Memory is full of pointers into few
     /// places, as an allocator of the program's own leaves them.
     settled: &'static mut [Settled],
 }
 
-/// First address and length.
+/// A part of a block, and how often it was pointed into since it is here.
 #[derive(Clone, Copy)]
-struct Settled(usize, usize);
+struct Settled {
+    start: usize,
+    length: usize,
+    position: u32,
+    hits: u32,
+}
 // SAFETY: numbers.
 unsafe impl Plain for Settled {}
+
+/// A word that may be a pointer.
+#[derive(Clone, Copy)]
+struct Pointer {
+    word: usize,
+    /// Where it is; 0 for a register.
+    at: usize,
+    from: From,
+}
 
 /// What the present block's pointers mean.
 #[derive(Clone, Copy)]
 enum From {
-    /// They begin at a root; whether the block that holds them is certainly reached.
-    Root { certain: bool },
+    /// They begin at a root; whether the block that holds them is certainly reached, and its position plus 1; 0 if it is a root itself.
+    Root { certain: bool, holder: u32 },
     /// The block is lost with the one at this position.
     Lost { leader: u32 },
 }
@@ -73,13 +101,13 @@ impl<'a> Marker<'a> {
         regions: &'a Regions,
         pages: Option<Fd>,
         watch: Watch,
+        roots: Roots,
         pool: &mut Pool,
     ) -> Option<Marker<'a>> {
         let table = blocks.table();
-        for position in table.positions() {
-            finding(position).store(0, Relaxed);
-        }
-        let pending = [(0, From::Root { certain: true }); PENDING];
+        table.positions().for_each(clear);
+        let queue = Queue::new(blocks.count(), pool)?;
+        let pending = [Pointer { word: 0, at: 0, from: ROOT }; PENDING];
         let table_page = Cell::new(0);
         let settled = pool.take(SETTLED)?;
         Some(Marker {
@@ -88,7 +116,9 @@ impl<'a> Marker<'a> {
             watch,
             regions,
             pages,
-            next: 0,
+            queue,
+            roots,
+            root_kind: RootKind::Anonymous,
             table_page,
             pending,
             waiting: 0,
@@ -101,10 +131,18 @@ impl<'a> Marker<'a> {
         &self.blocks
     }
 
-    /// A word of a root.
+    /// The next roots are of this sort.
+    pub fn come_to(&mut self, kind: RootKind) {
+        if kind != self.root_kind {
+            self.follow();
+            self.root_kind = kind;
+        }
+    }
+
+    /// A root that is in no memory.
     #[inline]
     pub fn root(&mut self, word: usize) {
-        self.pointer(word, From::Root { certain: true });
+        self.pointer(Pointer { word, at: 0, from: ROOT });
     }
 
     /// The block that begins at this address is in use, but what it holds are no roots.
@@ -112,21 +150,21 @@ impl<'a> Marker<'a> {
         if let Some(block) = self.blocks.find(address).filter(|block| block.address == address) {
             let finding = finding(block.position);
             let verdict = Verdict { kind: Kind::Reachable, cycle: false, holder: None };
-            let queued = finding.load(Relaxed) & (WORK | HOLDER);
+            let queued = finding.load(Relaxed) & WORK;
             finding.store(verdict.pack() | queued, Relaxed);
         }
     }
 
     /// All words of a range of roots, as far as it can be read.
     pub fn roots(&mut self, start: usize, end: usize) {
-        self.scan(start, end, From::Root { certain: true });
+        self.scan(start, end, ROOT);
     }
 
     /// As [`Marker::roots`], of a file: its pages are asked for one by one, since the file may have become shorter.
     pub fn roots_of_file(&mut self, start: usize, end: usize) {
         for page in (start..end).step_by(PAGE) {
             if sys::is_readable(page) {
-                self.words(page.max(start), (page + PAGE).min(end), From::Root { certain: true });
+                self.words(page.max(start), (page + PAGE).min(end), ROOT);
             }
         }
     }
@@ -135,8 +173,9 @@ impl<'a> Marker<'a> {
     pub fn mark(&mut self) {
         while let Some((block, word)) = self.take() {
             let certain = kind(word) == Some(Kind::Reachable);
-            finding(block.position).store(word & !(WORK | HOLDER), Relaxed);
-            self.scan(block.address, block.address + block.size, From::Root { certain });
+            finding(block.position).store(word & !WORK, Relaxed);
+            let holder = block.position + 1;
+            self.scan(block.address, block.address + block.size, From::Root { certain, holder });
         }
     }
 
@@ -144,7 +183,7 @@ impl<'a> Marker<'a> {
     pub fn mark_doubtful(&mut self) {
         for block in self.table.doubtful() {
             if finding(block.position).load(Relaxed) == 0 {
-                self.push(&block, Kind::Possible, 0);
+                self.push(&block, Kind::Possible, 0, 0);
             }
         }
         self.mark();
@@ -164,37 +203,40 @@ impl<'a> Marker<'a> {
             lost = lost.saturating_add(1);
             self.scan(first.address, first.address + first.size, From::Lost { leader });
             while let Some((block, word)) = self.take() {
-                finding(block.position).store(word & !(WORK | HOLDER) | (leader + 1), Relaxed);
+                finding(block.position).store(word & !WORK, Relaxed);
                 lost = lost.saturating_add(1);
                 self.scan(block.address, block.address + block.size, From::Lost { leader });
             }
         }
+        self.settle_all();
         table.positions().for_each(shorten);
         lost
     }
 
-    fn push(&mut self, block: &Block, kind: Kind, old: u32) {
-        self.table.prefetch(block.position);
-        prefetch(block.address as *const u8);
+    /// A block is of this kind, by what its holder (position plus 1) holds, and is to be looked into.
+    fn push(&mut self, block: &Block, kind: Kind, old: u32, holder: u32) {
         let flags = Verdict { kind, cycle: false, holder: None }.pack() | old & CYCLE;
-        if old & WORK != 0 {
-            finding(block.position).store(flags | old & (WORK | HOLDER), Relaxed);
-            return;
+        finding(block.position).store(flags | WORK | holder, Relaxed);
+        if old & WORK == 0 {
+            self.queue.push(block.position);
         }
-        finding(block.position).store(flags | WORK | self.next, Relaxed);
-        self.next = block.position + 1;
     }
 
     /// A block that is still to be looked into, and its finding.
     fn take(&mut self) -> Option<(Block, u32)> {
         self.watch.step();
         loop {
-            if self.next == 0 {
+            if self.queue.is_empty() {
                 self.follow();
             }
-            let position = self.next.checked_sub(1)?;
+            let position = self.queue.pop()?;
+            if let Some(later) = self.queue.ahead(FAR) {
+                self.table.prefetch(later);
+            }
+            if let Some(soon) = self.queue.ahead(NEAR).and_then(|soon| self.table.block(soon)) {
+                prefetch(soon.address as *const u8);
+            }
             let word = finding(position).load(Relaxed);
-            self.next = word & HOLDER;
             if let Some(block) = self.table.block(position) {
                 return Some((block, word));
             }
@@ -246,9 +288,11 @@ impl<'a> Marker<'a> {
             // SAFETY: aligned, in memory that can be read, of a process in which nothing else runs.
             let word = unsafe { (at as *const usize).read() };
             if word.wrapping_sub(low) < span {
-                let Settled(start, length) = self.settled[word / PAGE % SETTLED];
-                if word.wrapping_sub(start) >= length {
-                    self.pointer(word, from);
+                let settled = &mut self.settled[word / PAGE % SETTLED];
+                if word.wrapping_sub(settled.start) < settled.length {
+                    settled.hits = settled.hits.saturating_add(1);
+                } else {
+                    self.pointer(Pointer { word, at, from });
                 }
             }
             at += WORD;
@@ -256,8 +300,8 @@ impl<'a> Marker<'a> {
     }
 
     #[inline]
-    fn pointer(&mut self, word: usize, from: From) {
-        self.pending[self.waiting] = (word, from);
+    fn pointer(&mut self, pointer: Pointer) {
+        self.pending[self.waiting] = pointer;
         self.waiting += 1;
         if self.waiting == PENDING {
             self.follow();
@@ -269,54 +313,73 @@ impl<'a> Marker<'a> {
         let waiting = core::mem::take(&mut self.waiting);
         let pending = self.pending;
         let pending = &pending[..waiting];
-        for (word, _) in pending {
-            self.blocks.prefetch_page(*word);
+        for pointer in pending {
+            self.blocks.prefetch_page(pointer.word);
         }
-        for (word, _) in pending {
-            self.blocks.prefetch_block(*word);
+        for pointer in pending {
+            self.blocks.prefetch_block(pointer.word);
         }
         let mut found = [None; PENDING];
-        for ((word, _), found) in pending.iter().zip(&mut found) {
-            *found = self.blocks.find(*word);
+        for (pointer, found) in pending.iter().zip(&mut found) {
+            *found = self.blocks.find(pointer.word);
             if let Some(block) = found {
                 prefetch(core::ptr::from_ref(finding(block.position)).cast());
             }
         }
-        for ((word, from), found) in pending.iter().zip(found) {
+        for (pointer, found) in pending.iter().zip(found) {
             if let Some(block) = found {
-                self.reach(&block, *word, *from);
+                self.reach(&block, pointer);
             }
         }
     }
 
-    fn reach(&mut self, block: &Block, word: usize, from: From) {
+    fn reach(&mut self, block: &Block, pointer: &Pointer) {
+        let Pointer { word, at, from } = *pointer;
+        refer(block.position, 1);
         let old = finding(block.position).load(Relaxed);
         match from {
-            From::Root { certain } => {
+            From::Root { certain, holder } => {
                 let present = kind(old);
                 if present == Some(Kind::Reachable) {
-                    self.settled[word / PAGE % SETTLED] = Settled(block.address, block.size.max(1));
+                    self.settle(word, block.address, block.size.max(1), block.position);
                     return;
                 }
                 let reaches = certain && (word == block.address || self.is_held_inside(block, word));
                 let kind = if reaches { Kind::Reachable } else { Kind::Possible };
                 if present != Some(kind) {
-                    self.push(block, kind, old);
+                    self.push(block, kind, old, holder);
+                    if holder == 0 {
+                        self.roots.add(block.position, self.root_kind, at);
+                    }
                 } else if !self.is_object(block) {
                     // Pointers to its first words may still be such that hold it.
                     let first = block.address + HELD_INSIDE;
                     let length = block.size.saturating_sub(HELD_INSIDE);
-                    self.settled[word / PAGE % SETTLED] = Settled(first, length);
+                    self.settle(word, first, length, block.position);
                 }
             }
             From::Lost { leader } if block.position == leader => {
                 finding(leader).store(old | CYCLE, Relaxed);
             }
-            From::Lost { .. } => {
+            From::Lost { leader } => {
                 if old == 0 || kind(old) == Some(Kind::Definite) {
-                    self.push(block, Kind::Indirect, old);
+                    self.push(block, Kind::Indirect, old, leader + 1);
                 }
             }
+        }
+    }
+
+    /// Pointers like `word`, into these bytes of the block at a position, need not be followed any more.
+    fn settle(&mut self, word: usize, start: usize, length: usize, position: u32) {
+        let place = &mut self.settled[word / PAGE % SETTLED];
+        refer(place.position, place.hits);
+        *place = Settled { start, length, position, hits: 0 };
+    }
+
+    /// All pointers have been followed.
+    fn settle_all(&mut self) {
+        for place in self.settled.iter_mut() {
+            refer(place.position, core::mem::take(&mut place.hits));
         }
     }
 

@@ -10,6 +10,7 @@
 //!   blocks   from any address to the block around it
 //!   roots    where the program's pointers begin: data of modules, stacks, thread-local storage, mapped memory
 //!   mark     what they lead to; and what lost blocks lead to
+//!   held     which roots led to blocks
 //!   watch    whether a running program's check is still wanted
 //! ```
 //!
@@ -18,8 +19,10 @@
 
 pub mod annotated;
 mod blocks;
+mod held;
 mod mark;
 mod pool;
+mod queue;
 mod regions;
 pub mod request;
 mod roots;
@@ -36,6 +39,7 @@ use crate::file::Writer;
 use crate::record::{live, sampling};
 use crate::{arch, clock, elf, end, file, fork, next, options, runtime, single, sys, thread};
 use core::sync::atomic::Ordering::*;
+use held::Roots;
 use libleak_format::RegionKind;
 use libleak_format::header::{Allocator, Check, Header};
 use libleak_format::kinds::{Finding, MAX_ENTRIES};
@@ -50,6 +54,7 @@ pub fn open() {
     turn::reset();
     request::reset();
     KINDS.open(0);
+    held::open();
 }
 
 /// The check at the end of the process, called by the function through which it ends; and a note whether it could be made. `in_order`:
@@ -126,20 +131,23 @@ fn check(header: &Header, place: &Place) -> u32 {
 
 /// Makes room for the findings. How many live entries they are for.
 fn make_room() -> Result<u64, u32> {
-    room(|entries| KINDS.ensure(entries)).inspect(|entries| count(*entries))
+    room(|entries| KINDS.ensure(entries)).inspect(|entries| {
+        held::make_room(*entries);
+        count(*entries);
+    })
 }
 
 /// As [`make_room`], but what takes time of that, [`secure_room`] does in the copy.
 fn grant_room() -> Result<u64, u32> {
-    room(|entries| KINDS.grant(entries))
+    room(|entries| KINDS.grant(entries)).inspect(|entries| held::grant_room(*entries))
 }
 
-fn secure_room(entries: u64) -> Result<(), u32> {
+fn secure_room(entries: u64) -> Result<Roots, u32> {
     if !KINDS.secure_granted(entries) {
         return Err(Check::NO_SPACE);
     }
     count(entries);
-    Ok(())
+    Ok(held::secure_room(entries))
 }
 
 fn room(make: impl Fn(u64) -> bool) -> Result<u64, u32> {

@@ -19,6 +19,7 @@ use crate::capture::registers::Registers;
 use crate::record::{mappings, stacks};
 use crate::{arch, arena, file, runtime, sys, thread};
 use libleak_format::header::{Attach, Inherited};
+use libleak_format::roots::RootKind;
 
 use core::sync::atomic::Ordering::*;
 
@@ -69,8 +70,10 @@ pub fn visit(marker: &mut Marker, caller: &Caller, threads: &Threads, regions: &
     };
     // First those that are not to be looked into.
     finder.each(Finder::dead_thread);
-    finder.registers();
+    // Then, of two ways to a block that are as short, the one from what has a name.
+    finder.each(Finder::data);
     finder.each(Finder::memory);
+    finder.registers();
 }
 
 fn own_memory(caller: &Caller, pool: &mut Pool) -> Option<&'static [Range]> {
@@ -131,23 +134,26 @@ impl Finder<'_, '_> {
 
     fn registers(&mut self) {
         let registers = self.registers;
+        self.marker.come_to(RootKind::Register(self.threads.tid));
         for word in [registers.fp].into_iter().chain(registers.saved).chain(self.others.iter().copied()) {
             self.marker.root(word);
         }
-        for word in self.threads.list.iter().flat_map(|thread| thread.arguments) {
-            self.marker.root(word);
+        for thread in self.threads.list {
+            self.marker.come_to(RootKind::Register(thread.tid));
+            thread.arguments.into_iter().for_each(|word| self.marker.root(word));
         }
         // What the loader allocates for threads is found by way of their control blocks.
-        self.thread(arch::thread_pointer());
+        self.thread(self.threads.tid, arch::thread_pointer());
         for (tid, block) in thread::roster::control_blocks() {
             if self.is_live(tid) {
-                self.thread(block);
+                self.thread(tid, block);
             }
         }
     }
 
     /// The loader's tables of a live thread.
-    fn thread(&mut self, control_block: usize) {
+    fn thread(&mut self, tid: u32, control_block: usize) {
+        self.marker.come_to(RootKind::Tables(tid));
         if let Some(table) = self.tables(control_block) {
             self.marker.root(table);
         }
@@ -208,14 +214,31 @@ impl Finder<'_, '_> {
         }
     }
 
-    fn memory(&mut self, region: &Region, number: usize, start: usize, end: usize) {
-        if region.is_file() {
-            if region.is_writable() {
-                self.marker.roots_of_file(start, end);
-            }
-            return;
+    /// Whether a region belongs to a module's data: variables without initial values stand behind those that have one.
+    fn is_data(&self, region: &Region, number: usize) -> bool {
+        let before = number.checked_sub(1).and_then(|before| self.regions.list.get(before));
+        region.is_file()
+            || before.is_some_and(|data| data.is_file() && data.is_writable() && data.end == region.start)
+    }
+
+    fn data(&mut self, region: &Region, number: usize, start: usize, end: usize) {
+        self.marker.come_to(RootKind::Data);
+        if region.is_file() && region.is_writable() {
+            self.marker.roots_of_file(start, end);
+        } else if !region.is_file() && self.is_data(region, number) {
+            self.anonymous(region, number, start, end);
         }
+    }
+
+    fn memory(&mut self, region: &Region, number: usize, start: usize, end: usize) {
+        if !self.is_data(region, number) {
+            self.anonymous(region, number, start, end);
+        }
+    }
+
+    fn anonymous(&mut self, region: &Region, number: usize, start: usize, end: usize) {
         if region.is_main_stack() {
+            self.marker.come_to(RootKind::Stack(self.threads.pid));
             let sp = self.stack_pointer(self.threads.pid);
             return self.marker.roots(self.from(sp, start, end), end);
         }
@@ -228,6 +251,7 @@ impl Finder<'_, '_> {
             if at < low {
                 self.unrecorded(region, number, at, low);
             }
+            self.marker.come_to(RootKind::Mapping);
             self.marker.roots(low, high);
             at = high;
         }
@@ -238,9 +262,8 @@ impl Finder<'_, '_> {
 
     /// Anonymous memory that the program did not map by a function that is hooked.
     fn unrecorded(&mut self, region: &Region, number: usize, start: usize, end: usize) {
-        let before = number.checked_sub(1).and_then(|before| self.regions.list.get(before));
-        // Variables without initial values stand behind a module's data.
-        let is_data = before.is_some_and(|data| data.is_file() && data.is_writable() && data.end == start);
+        let is_data = self.is_data(region, number) && start == region.start;
+        self.marker.come_to(if is_data { RootKind::Data } else { RootKind::Anonymous });
         if let Some(block) = self.marker.blocks().first_in(number) {
             if is_data {
                 self.marker.roots(start, block.clamp(start, end));
@@ -252,7 +275,8 @@ impl Finder<'_, '_> {
         }
         if let Some((block, tid)) = self.control_block(start, end) {
             if self.dead(region, start, end).is_none() {
-                self.thread(block);
+                self.thread(tid, block);
+                self.marker.come_to(RootKind::Stack(tid));
                 self.marker.roots(self.from(self.stack_pointer(tid), start, end), end);
             }
             return;

@@ -2,6 +2,7 @@
 
 use super::Place;
 use super::blocks::Blocks;
+use super::held::Roots;
 use super::mark::Marker;
 use super::pool::Pool;
 use super::regions::Regions;
@@ -16,6 +17,7 @@ use crate::{clock, fork, single, thread};
 use core::mem::ManuallyDrop;
 use core::sync::atomic::Ordering::*;
 use libleak_format::header::{Check, Header};
+use libleak_format::roots::RootKind;
 
 /// How long a check may take, ns.
 const LIMIT: u64 = 10_000_000_000;
@@ -70,9 +72,9 @@ pub fn check(header: &Header, place: &Place) -> u32 {
     let copy = unsafe { sys::copy_process() };
     if copy == Ok(0) {
         sys::die_with_maker();
-        let result = prepare(Watch::none(), &mut pool)
-            .and_then(|sources| mark(header, sources, Table::frozen(entries), &caller, &threads, &mut pool));
-        let result = result.map_or_else(|reason| reason, |()| Check::DONE);
+        let result = prepare(Watch::none(), Roots::made(), &mut pool)
+            .and_then(|sources| mark(sources, Table::frozen(entries), &caller, &threads, &mut pool));
+        let result = conclude(header, result);
         header.check.store(result, Release);
         sys::wake(&header.check);
         sys::exit(0);
@@ -177,16 +179,27 @@ fn aside(
     header.check.store(Check::UNDER_WAY, Release);
     // Who was born in the unit of the copy is not judged.
     header.check_ticks.store(clock::start_of(moment.unit) - 1, Relaxed);
-    let result = super::secure_room(entries).and_then(|()| {
+    let result = super::secure_room(entries).and_then(|roots| {
         let table = table.ok_or(Check::NO_SPACE)?;
-        mark(header, prepare(Watch::of(threads.pid), pool)?, table, caller, threads, pool)
+        mark(prepare(Watch::of(threads.pid), roots, pool)?, table, caller, threads, pool)
     });
     // What earlier snapshots held, too: of their last moments, when nobody noticed their end.
     let is_released = request::is_released();
     if live::catch_up() {
         live::give_back_held(|epoch| epoch != moment.epoch || is_released);
     }
-    result.map_or_else(|reason| reason, |()| Check::DONE)
+    conclude(header, result)
+}
+
+/// What came of marking, as a value of [`Check`]; how many blocks are lost stands in the header.
+fn conclude(header: &Header, result: Result<u32, u32>) -> u32 {
+    match result {
+        Ok(lost) => {
+            header.check_lost.store(lost, Relaxed);
+            Check::DONE
+        }
+        Err(reason) => reason,
+    }
 }
 
 /// Where the copy reads what is mapped.
@@ -194,10 +207,11 @@ struct Sources {
     regions: Regions,
     pages: Option<Fd>,
     watch: Watch,
+    roots: Roots,
 }
 
 /// Makes the copy one that is in nobody's way.
-fn prepare(watch: Watch, pool: &mut Pool) -> Result<Sources, u32> {
+fn prepare(watch: Watch, roots: Roots, pool: &mut Pool) -> Result<Sources, u32> {
     sys::close_files();
     let maps = Fd::open(c"/proc/self/maps", libc::O_RDONLY, 0);
     let pages = Fd::open(c"/proc/self/pagemap", libc::O_RDONLY, 0).ok();
@@ -207,27 +221,31 @@ fn prepare(watch: Watch, pool: &mut Pool) -> Result<Sources, u32> {
     }
     sys::leave_no_core();
     let regions = Regions::read(&maps.map_err(|_| Check::NO_MAPS)?, pool).ok_or(Check::NO_MAPS)?;
-    Ok(Sources { regions, pages, watch })
+    Ok(Sources { regions, pages, watch, roots })
 }
 
+/// Marks all blocks. How many are lost.
 fn mark(
-    header: &Header,
     sources: Sources,
     table: Table,
     caller: &Caller,
     threads: &Threads,
     pool: &mut Pool,
-) -> Result<(), u32> {
-    let Sources { regions, pages, watch } = sources;
+) -> Result<u32, u32> {
+    let Sources { regions, pages, watch, roots } = sources;
     let blocks = Blocks::sort(table, &regions, pool).ok_or(Check::NO_SPACE)?;
-    let mut marker = Marker::new(blocks, &regions, pages, watch, pool).ok_or(Check::NO_SPACE)?;
+    let mut marker = Marker::new(blocks, &regions, pages, watch, roots, pool).ok_or(Check::NO_SPACE)?;
     roots::visit(&mut marker, caller, threads, &regions, pool);
-    for block in table.fresh().chain(table.ignored()) {
+    for block in table.fresh() {
         marker.root(block.address);
     }
+    marker.come_to(RootKind::Ignored);
+    for block in table.ignored() {
+        marker.root(block.address);
+    }
+    marker.come_to(RootKind::Registered);
     annotated::roots(|start, end| marker.roots(start, end));
     marker.mark();
     marker.mark_doubtful();
-    header.check_lost.store(marker.find_lost(), Relaxed);
-    Ok(())
+    Ok(marker.find_lost())
 }

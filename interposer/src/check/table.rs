@@ -8,7 +8,7 @@ use super::pool::{Plain, Pool};
 use crate::arch::prefetch;
 use crate::record::live;
 use core::sync::atomic::{AtomicU32, Ordering::*, fence};
-use libleak_format::kinds::{Kind, Verdict};
+use libleak_format::kinds::{Finding, Kind, Verdict};
 use libleak_format::live::{Entry, Key, Payload, State};
 
 /// Bits of an address that programs get: 47 on x86-64, up to 48 on aarch64.
@@ -81,10 +81,27 @@ fn entry(position: u64) -> &'static Entry {
     unsafe { &*live::REGION.at(position).cast() }
 }
 
-/// The finding about the entry at a position.
-pub fn finding(position: u32) -> &'static AtomicU32 {
+fn record(position: u32) -> &'static Finding {
     // SAFETY: there are as many findings as entries.
     unsafe { &*KINDS.at(u64::from(position)).cast() }
+}
+
+/// The verdict about the entry at a position.
+pub fn finding(position: u32) -> &'static AtomicU32 {
+    &record(position).verdict
+}
+
+/// Counts words that point to the block at a position.
+#[inline]
+pub fn refer(position: u32, words: u32) {
+    let references = &record(position).references;
+    references.store(references.load(Relaxed).saturating_add(words), Relaxed);
+}
+
+/// Nothing is known about the entry at a position.
+pub fn clear(position: u32) {
+    finding(position).store(0, Relaxed);
+    record(position).references.store(0, Relaxed);
 }
 
 fn block_of(position: u32, key: Key, payload: &Payload) -> Option<Block> {
