@@ -12,7 +12,7 @@
 //! ([`crate::roots`]); that of an indirect one is the definite one with which it is lost.
 
 use crate::record::records;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU16, AtomicU32};
 
 /// What a check found about one block.
 #[repr(C)]
@@ -20,7 +20,9 @@ pub struct Finding {
     /// A packed [`Verdict`].
     pub verdict: AtomicU32,
     /// Words that point to it or into it, in roots and in other blocks; the highest number stands for all that are more.
-    pub references: AtomicU32,
+    pub references: AtomicU16,
+    /// Index plus 1 of the class ([`crate::classes`]) that its first word names; 0 if that is no table of virtual functions.
+    pub class: AtomicU16,
 }
 records!(Finding = 8 bytes);
 

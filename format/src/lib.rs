@@ -32,6 +32,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod checkpoints;
+pub mod classes;
 pub mod clock;
 pub mod events;
 pub mod header;

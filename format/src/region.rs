@@ -46,6 +46,8 @@ pub enum RegionKind {
     Estimates = 15,
     /// By which words the last reachability check came to blocks: [`crate::roots`].
     Roots = 18,
+    /// Tables of virtual functions that blocks begin with: [`crate::classes`].
+    Classes = 19,
 }
 
 /// Where a region's records lie. 384 bytes, at [`descriptor_offset`] of its kind.

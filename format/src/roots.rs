@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_kind_survives_packing() {
-        let places =
+        let kinds =
             [RootKind::Data, RootKind::Mapping, RootKind::Anonymous, RootKind::Registered, RootKind::Ignored];
         // The highest thread id that Linux gives out (PID_MAX_LIMIT).
         let of_threads = [RootKind::Stack(1 << 22), RootKind::Register(7), RootKind::Tables(1)];

@@ -167,8 +167,39 @@ pub struct Stack {
     pub suppressed_by: Option<String>,
     pub interval: Option<Interval>,
     pub growth: Option<Growth>,
+    /// How many words point to one of the blocks on average.
+    pub references: Option<f64>,
+    pub held_by: Option<HeldBy>,
     /// Ids of threads that allocated here.
     pub threads: Vec<u32>,
+    pub frames: Vec<Frame>,
+}
+
+/// The way from a root that most of a stack's blocks share.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct HeldBy {
+    pub share: f64,
+    pub root: Option<Root>,
+    pub steps: Vec<Step>,
+}
+
+/// Where it begins.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct Root {
+    pub kind: String,
+    pub thread: Option<u32>,
+    pub variable: Option<String>,
+    pub file: Option<String>,
+    pub line: Option<u32>,
+}
+
+/// Blocks on the way that were allocated by one stack.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct Step {
+    pub blocks: u64,
     pub frames: Vec<Frame>,
 }
 

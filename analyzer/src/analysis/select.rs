@@ -4,6 +4,7 @@ use super::fingerprint::Fingerprint;
 use super::frames::{Frame, NamedStacks, Names};
 use super::group::{GroupBy, StackGroup, group};
 use super::growth::{Verdict, judge_again};
+use super::held::{Held, held};
 use super::lifetimes::percentile;
 use super::outstanding::Group;
 use super::startup::startup_frames;
@@ -124,6 +125,8 @@ pub struct StackEntry {
     pub end: StackEnd,
     /// The type of its blocks, if the frames tell.
     pub block_type: Option<String>,
+    /// How they are held, as a check found it.
+    pub held: Held,
     /// How many of the outermost frames only start the program or the thread.
     pub startup: usize,
     /// Median and 99th percentile of how long its freed blocks lived, seconds; `None` if none was freed.
@@ -199,6 +202,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
                     end,
                     block_type,
                     startup,
+                    held: Held::default(),
                     lifetimes: None,
                     is_merged: false,
                 });
@@ -210,6 +214,9 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     judge_again(trace, &mut merged);
     // Stacks that were merged may have risen.
     entries.sort_by_key(|entry| order(&entry.group, selection.sort));
+    if selection.group_by == GroupBy::Type {
+        add_held(trace, names, &mut entries);
+    }
     selected.groups = group(&entries, selection.group_by, selection.sort);
     if let (Some(groups), Some(top)) = (&mut selected.groups, selection.top) {
         selected.more_groups = groups.len().saturating_sub(top);
@@ -217,6 +224,9 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     }
     if let Some(top) = selection.top.filter(|top| *top < entries.len()) {
         selected.cut(entries.split_off(top).iter().map(|entry| &entry.group));
+    }
+    if selection.group_by != GroupBy::Type {
+        add_held(trace, names, &mut entries);
     }
     add_lifetimes(trace, &mut entries);
     selected.stacks = entries;
@@ -344,6 +354,15 @@ fn look(group: &Group, frames: &[Frame], end: StackEnd) -> Look {
         (frame.module, frame.function.clone(), frame.inlined, place)
     });
     (group.origin, group.inherited, end, frames.collect())
+}
+
+/// Adds how blocks are held, and the types that their classes tell.
+fn add_held(trace: &Trace, names: &Names, entries: &mut [StackEntry]) {
+    let all = held(trace, names, &entries.iter().map(|entry| &entry.group).collect::<Vec<_>>());
+    for (entry, held) in entries.iter_mut().zip(all) {
+        entry.block_type = entry.block_type.take().or_else(|| held.class.clone());
+        entry.held = held;
+    }
 }
 
 /// Adds lifetimes: read last, for what is shown only.

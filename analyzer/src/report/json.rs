@@ -15,18 +15,26 @@
 //! `suppressions` are those that were tried, with the outstanding blocks of the stacks that each matched; such a stack is no finding, and
 //! its `suppressed_by` is the suppression's `rule`.
 //!
+//! `held_by` is the shortest way from a root to a stack's reachable or possible blocks that most of a sample of them share (`share`): the
+//! root, whose `kind` is `global`, `stack`, `register`, `loader` (its tables for a thread), `mapping`, `anonymous`, `registered` or `ignored`,
+//! and the blocks between, those in a row that were allocated by one stack as one step. `references` is how many words point to one
+//! of the stack's blocks on average, of whatever kind. Both are `null` where there is no leak check.
+//!
 //! `type` is the type of a stack's blocks where the allocating functions tell it, `null` where they do not. With
 //! `--group-by type` there are `groups`, too, of the process's own blocks of the heap.
 
 use super::growth::{evidence, line};
 use super::text::Layout;
 use super::{Report, json_text};
-use crate::analysis::{Frame, Growth, Interval, StackEntry, StackGroup, Suppressed, Usage, Verdict};
+use crate::analysis::{
+    Frame, Growth, HeldBy, Interval, NamedRoot, StackEntry, StackGroup, Step, Suppressed, Usage, Verdict,
+};
 use crate::trace::{
     Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
 };
 use libleak_format::Origin;
 use libleak_format::kinds::Kind;
+use libleak_format::roots::RootKind;
 use serde::Serialize;
 use std::io;
 
@@ -155,6 +163,8 @@ struct StackObject<'a> {
     kinds: Kinds,
     lost_with: Amount,
     cycles: u64,
+    references: Option<f64>,
+    held_by: Option<HeldByObject<'a>>,
     origin: &'static str,
     r#type: Option<&'a str>,
     inherited: bool,
@@ -167,6 +177,32 @@ struct StackObject<'a> {
     interval: Option<Interval>,
     suppressed_by: Option<&'a str>,
     complete: bool,
+    frames: Vec<FrameObject<'a>>,
+}
+
+/// The way from a root that most of a stack's blocks share.
+#[derive(Serialize)]
+struct HeldByObject<'a> {
+    share: f64,
+    root: Option<RootObject<'a>>,
+    steps: Vec<StepObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct RootObject<'a> {
+    kind: &'static str,
+    thread: Option<u32>,
+    module: Option<String>,
+    offset: Option<u64>,
+    variable: Option<&'a str>,
+    file: Option<&'a str>,
+    line: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct StepObject<'a> {
+    blocks: u64,
+    r#type: Option<&'a str>,
     frames: Vec<FrameObject<'a>>,
 }
 
@@ -323,6 +359,8 @@ impl<'a> StackObject<'a> {
             kinds: Kinds::new(&usage, &live.kinds),
             lost_with: live.kinds.lost_with,
             cycles: live.kinds.cycles,
+            references: entry.held.references.map(rounded),
+            held_by: entry.held.way.as_ref().map(|way| HeldByObject::new(way, trace, limit)),
             origin: group.origin.map_or("unknown", Origin::name),
             r#type: entry.block_type.as_deref(),
             inherited: group.inherited,
@@ -336,6 +374,48 @@ impl<'a> StackObject<'a> {
             suppressed_by: group.suppressed_by.as_deref(),
             complete: entry.end == StackEnd::Complete,
             frames: entry.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),
+        }
+    }
+}
+
+impl<'a> HeldByObject<'a> {
+    fn new(way: &'a HeldBy, trace: &Trace, limit: usize) -> HeldByObject<'a> {
+        let frames = |frames: &'a [Frame]| frames.iter().take(limit).map(|frame| frame_object(frame, trace));
+        let step = |step: &'a Step| StepObject {
+            blocks: step.blocks,
+            r#type: step.block_type.as_deref(),
+            frames: frames(&step.frames).collect(),
+        };
+        HeldByObject {
+            share: rounded(way.share),
+            root: way.root.as_ref().map(|root| RootObject::new(root, trace)),
+            steps: way.steps.iter().map(step).collect(),
+        }
+    }
+}
+
+impl<'a> RootObject<'a> {
+    fn new(root: &'a NamedRoot, trace: &Trace) -> RootObject<'a> {
+        let (kind, thread) = match root.kind {
+            RootKind::Data => ("global", None),
+            RootKind::Mapping => ("mapping", None),
+            RootKind::Anonymous => ("anonymous", None),
+            RootKind::Registered => ("registered", None),
+            RootKind::Ignored => ("ignored", None),
+            RootKind::Stack(thread) => ("stack", Some(thread)),
+            RootKind::Register(thread) => ("register", Some(thread)),
+            RootKind::Tables(thread) => ("loader", Some(thread)),
+        };
+        let module = root.module.and_then(|index| trace.modules.get(index));
+        let variable = root.variable.as_ref();
+        RootObject {
+            kind,
+            thread,
+            module: module.map(|module| module.path.to_string_lossy().into_owned()),
+            offset: module.map(|module| root.address.wrapping_sub(module.bias)),
+            variable: variable.map(|variable| &*variable.name),
+            file: variable.and_then(|variable| variable.file.as_deref()),
+            line: variable.and_then(|variable| variable.line),
         }
     }
 }

@@ -28,6 +28,7 @@ mod split;
 mod symtab;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod vdso;
 
 use std::fmt;
@@ -39,6 +40,7 @@ use rayon::prelude::*;
 
 pub use demangle::demangle;
 pub use jit::PerfMap;
+pub use variables::Variable;
 
 /// Stack of a worker thread, in bytes. The DWARF reader recurses once per nested inlined call, so a
 /// damaged file decides how deep it goes; the pages are only reserved, and cost nothing until touched.
@@ -252,6 +254,27 @@ impl Symbolizer {
             }
         }
         resolved
+    }
+}
+
+impl Symbolizer {
+    /// The variables at addresses of modules, as [`Symbolizer::resolve`] takes them; `None` where none is known.
+    pub fn variables(&self, modules: &[ModuleRef], requests: &[Request]) -> Vec<Option<Variable>> {
+        let mut found = vec![None; requests.len()];
+        if !self.options.enabled {
+            return found;
+        }
+        let jobs = jobs(modules.len(), requests);
+        let answers = on_workers(jobs.len(), || {
+            let answer = |job: &Job| variables::module(&modules[job.module], &job.probes, &self.options);
+            jobs.par_iter().with_max_len(1).map(answer).collect::<Vec<_>>()
+        });
+        for (job, answer) in jobs.iter().zip(answers) {
+            for &(request, probe) in &job.wanted {
+                found[request].clone_from(&answer[probe]);
+            }
+        }
+        found
     }
 }
 

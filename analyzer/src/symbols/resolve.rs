@@ -15,7 +15,7 @@ use super::image::Image;
 use super::locate::{Located, locate};
 use super::minidebug;
 use super::split::SplitLoader;
-use super::symtab::{self, Symtab, Table};
+use super::symtab::{self, Symtab, Table, Wanted};
 use super::{DebugSource, Frame, ModuleRef, ModuleReport, Options};
 
 /// The frames of one module's addresses.
@@ -289,7 +289,8 @@ impl<'a> Symbols<'_, 'a> {
     /// The most complete table there is.
     fn choose(&self) -> Chosen<'a> {
         let full = |image: &Image<'a>| {
-            Some(Symtab::new(&[(&image.object, Table::Full)])).filter(|symtab| !symtab.is_empty())
+            Some(Symtab::new(&[(&image.object, Table::Full)], Wanted::Functions))
+                .filter(|symtab| !symtab.is_empty())
         };
         let mut chosen = Chosen { symtab: Symtab::default(), source: DebugSource::None, warning: None };
         if let Some(symtab) = self.located.binary.as_ref().and_then(full) {
@@ -309,7 +310,7 @@ impl<'a> Symbols<'_, 'a> {
         // Mini debuginfo leaves out what the dynamic symbols already name.
         let mut tables = vec![(&binary.object, Table::Dynamic)];
         tables.extend(mini.iter().map(|mini| (&mini.object, Table::Full)));
-        chosen.symtab = Symtab::new(&tables);
+        chosen.symtab = Symtab::new(&tables, Wanted::Functions);
         chosen.source = match (&mini, chosen.symtab.is_empty()) {
             (Some(_), _) => DebugSource::MiniDebugInfo,
             (None, false) => DebugSource::DynSym,

@@ -1,12 +1,12 @@
-//! Function names from ELF symbol tables.
+//! Names of functions and variables from ELF symbol tables.
 
 use object::read::{Object, ObjectSection, ObjectSymbol, SymbolIterator};
 use object::{SectionFlags, SymbolKind, elf};
 
-/// The functions of one or more symbol tables, sorted by address.
+/// The functions, or variables, of one or more symbol tables, sorted by address.
 #[derive(Default)]
 pub(super) struct Symtab<'a> {
-    /// `STT_FUNC` and `STT_GNU_IFUNC`.
+    /// `STT_FUNC` and `STT_GNU_IFUNC`; or `STT_OBJECT`.
     functions: Vec<Entry<'a>>,
     /// Untyped global labels in code, as hand-written assembly leaves them. Asked only where no function
     /// covers the address.
@@ -31,9 +31,16 @@ pub(super) enum Table {
     Dynamic,
 }
 
+/// What is read of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Functions,
+    Variables,
+}
+
 impl<'a> Symtab<'a> {
     /// Reads the given tables.
-    pub(super) fn new(tables: &[(&object::File<'a>, Table)]) -> Self {
+    pub(super) fn new(tables: &[(&object::File<'a>, Table)], wanted: Wanted) -> Self {
         let mut symtab = Symtab::default();
         let mut code = Vec::new();
         for &(object, table) in tables {
@@ -42,7 +49,7 @@ impl<'a> Symtab<'a> {
                 Table::Full => object.symbols(),
                 Table::Dynamic => object.dynamic_symbols(),
             };
-            symtab.read(symbols, &sections);
+            symtab.read(symbols, &sections, wanted);
             code.extend(sections.into_iter().flatten());
         }
         symtab.finish(&code);
@@ -54,14 +61,17 @@ impl<'a> Symtab<'a> {
         self.functions.is_empty()
     }
 
-    fn read(&mut self, symbols: SymbolIterator<'a, '_>, sections: &[Option<(u64, u64)>]) {
+    fn read(&mut self, symbols: SymbolIterator<'a, '_>, sections: &[Option<(u64, u64)>], wanted: Wanted) {
         for symbol in symbols {
             let Some(section) = symbol.section_index() else { continue };
             let list = match symbol.kind() {
-                SymbolKind::Text => &mut self.functions,
+                SymbolKind::Text if wanted == Wanted::Functions => &mut self.functions,
+                SymbolKind::Data if wanted == Wanted::Variables => &mut self.functions,
                 // A label outside code would name data (`_end`, `__bss_start`).
                 SymbolKind::Unknown
-                    if symbol.is_global() && sections.get(section.0).is_some_and(Option::is_some) =>
+                    if wanted == Wanted::Functions
+                        && symbol.is_global()
+                        && sections.get(section.0).is_some_and(Option::is_some) =>
                 {
                     &mut self.labels
                 }
@@ -101,8 +111,13 @@ impl<'a> Symtab<'a> {
 
     /// The name of the function that covers `addr`, as it stands in the table but for a symbol version.
     pub(super) fn lookup(&self, addr: u64) -> Option<&'a [u8]> {
+        self.find(addr).map(|(name, _)| name)
+    }
+
+    /// As [`Symtab::lookup`], and where it begins.
+    pub(super) fn find(&self, addr: u64) -> Option<(&'a [u8], u64)> {
         let entry = covering(&self.functions, addr).or_else(|| covering(&self.labels, addr))?;
-        Some(without_version(entry.name))
+        Some((without_version(entry.name), entry.start))
     }
 }
 

@@ -129,10 +129,21 @@ impl<'a> Findings<'a> {
 
     /// What was found about the block in this entry of the live table.
     pub(super) fn get(&self, index: u64, block: &Payload) -> Option<Verdict> {
+        self.record(index, block).map(|(_, verdict)| verdict)
+    }
+
+    /// All that was found about it.
+    pub(super) fn record(&self, index: u64, block: &Payload) -> Option<(&'a Finding, Verdict)> {
         // A mapping may be what is left of an older one.
         if block.birth > self.birth || block.mapped {
             return None;
         }
-        Verdict::unpack(self.table.as_ref()?.get(index)?.verdict.load(Relaxed))
+        let finding = self.table.as_ref()?.get(index)?;
+        Some((finding, Verdict::unpack(finding.verdict.load(Relaxed))?))
+    }
+
+    /// Whether there is a check.
+    pub(super) fn is_any(&self) -> bool {
+        self.table.is_some()
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod estimate;
 mod events;
 mod file;
+mod held;
 mod kinds;
 mod layout;
 mod live;
@@ -31,6 +32,7 @@ pub use clock::Clock;
 pub use error::OpenError;
 pub use estimate::Estimate;
 pub use events::RingSummary;
+pub use held::{Held, Root, Way};
 pub use kinds::{Amount, Checked, KindCounts};
 pub use layout::RegionSummary;
 pub use live::{LiveSummary, MAX_THREADS};
@@ -179,6 +181,12 @@ impl Trace {
         let histograms = sites::lifetimes(self.file.bytes(), &wanted);
         let place = |site: &&Site| wanted.binary_search(&site.index).unwrap_or(0);
         sites.iter().map(|site| histograms[place(site)]).collect()
+    }
+
+    /// How the process's own blocks of several stacks are held, each given by the indexes of its [`Trace::sites`];
+    /// in the same order.
+    pub fn held(&self, stacks: &[Vec<usize>]) -> Vec<Held> {
+        held::read(self.file.bytes(), self.file.header(), &self.sites, stacks)
     }
 
     /// What each of these sites had done at earlier moments, by time; in the same order. Empty where that was not followed.

@@ -9,7 +9,9 @@
 //! on a shortest way from a root. Pointers are followed many at a time, so that the cache misses of one are over when its turn
 //! comes.
 
+use super::Evidence;
 use super::blocks::Blocks;
+use super::classes::Classes;
 use super::held::Roots;
 use super::pool::{Plain, Pool};
 use super::queue::Queue;
@@ -49,6 +51,7 @@ pub struct Marker<'a> {
     queue: Queue,
     /// Where the roots are kept that lead to blocks.
     roots: Roots,
+    classes: Classes,
     /// What the roots are that are looked at.
     root_kind: RootKind,
     /// The page of a file that was found readable last.
@@ -101,7 +104,7 @@ impl<'a> Marker<'a> {
         regions: &'a Regions,
         pages: Option<Fd>,
         watch: Watch,
-        roots: Roots,
+        evidence: Evidence,
         pool: &mut Pool,
     ) -> Option<Marker<'a>> {
         let table = blocks.table();
@@ -117,7 +120,8 @@ impl<'a> Marker<'a> {
             regions,
             pages,
             queue,
-            roots,
+            roots: evidence.roots,
+            classes: Classes::new(evidence.classes, pool)?,
             root_kind: RootKind::Anonymous,
             table_page,
             pending,
@@ -175,6 +179,7 @@ impl<'a> Marker<'a> {
             let certain = kind(word) == Some(Kind::Reachable);
             finding(block.position).store(word & !WORK, Relaxed);
             let holder = block.position + 1;
+            self.classify(&block);
             self.scan(block.address, block.address + block.size, From::Root { certain, holder });
         }
     }
@@ -201,10 +206,12 @@ impl<'a> Marker<'a> {
             let verdict = Verdict { kind: Kind::Definite, cycle: false, holder: None };
             finding(leader).store(verdict.pack(), Relaxed);
             lost = lost.saturating_add(1);
+            self.classify(&first);
             self.scan(first.address, first.address + first.size, From::Lost { leader });
             while let Some((block, word)) = self.take() {
                 finding(block.position).store(word & !WORK, Relaxed);
                 lost = lost.saturating_add(1);
+                self.classify(&block);
                 self.scan(block.address, block.address + block.size, From::Lost { leader });
             }
         }
@@ -383,16 +390,30 @@ impl<'a> Marker<'a> {
         }
     }
 
-    /// Whether a block begins as an object with virtual functions.
-    fn is_object(&self, block: &Block) -> bool {
+    /// The first word of a block.
+    fn first_word(&self, block: &Block) -> Option<usize> {
         let Block { address, size, .. } = *block;
         let mut readable = 0;
         self.regions.readable(address, address + size.min(WORD), |start, end| readable += end - start);
-        if readable < WORD || !address.is_multiple_of(WORD) {
-            return false;
-        }
         // SAFETY: aligned, inside the block, which can be read.
-        self.is_vtable(unsafe { (address as *const usize).read() })
+        (readable >= WORD && address.is_multiple_of(WORD))
+            .then(|| unsafe { (address as *const usize).read() })
+    }
+
+    /// Whether a block begins as an object with virtual functions.
+    fn is_object(&self, block: &Block) -> bool {
+        self.first_word(block).is_some_and(|word| self.is_vtable(word))
+    }
+
+    /// Notes of which class a block is, if it is an object of any.
+    fn classify(&mut self, block: &Block) {
+        let (low, high) = self.blocks.range();
+        let Some(word) = self.first_word(block).filter(|word| *word != 0 && !(low..high).contains(word))
+        else {
+            return;
+        };
+        let (regions, page) = (self.regions, &self.table_page);
+        self.classes.look(block.position, word, |word| is_vtable(regions, page, word));
     }
 
     /// memcheck's heuristics: whether the block looks like one that is held by a pointer to this place inside it.
@@ -423,39 +444,42 @@ impl<'a> Marker<'a> {
         is_string().unwrap_or(false) || is_length() || is_array() || is_base()
     }
 
-    /// Whether a table of virtual functions may be at this address: in memory of a file; the first two words of it that are not
-    /// null, among 20, point to code.
     fn is_vtable(&self, address: usize) -> bool {
-        if !address.is_multiple_of(WORD) || address < PAGE {
-            return false;
-        }
-        let Some((_, region)) = self.regions.find(address).filter(|(_, region)| region.is_readable_file())
-        else {
-            return false;
-        };
-        let end = region.end.min(address + 20 * WORD);
-        let mut functions = 0;
-        for at in (address..end).step_by(WORD) {
-            let page = at & !(PAGE - 1);
-            if page != self.table_page.get() && !sys::is_readable(page) {
-                return false;
-            }
-            self.table_page.set(page);
-            // SAFETY: aligned, on a page that can be read.
-            let word = unsafe { (at as *const usize).read() };
-            if word == 0 {
-                continue;
-            }
-            if !self.regions.find(word).is_some_and(|(_, region)| region.is_code()) {
-                return false;
-            }
-            functions += 1;
-            if functions == 2 {
-                return true;
-            }
-        }
-        false
+        is_vtable(self.regions, &self.table_page, address)
     }
+}
+
+/// Whether a table of virtual functions may be at this address: in memory of a file; the first two words of it that are not
+/// null, among 20, point to code. `checked_page` is one that can be read.
+fn is_vtable(regions: &Regions, checked_page: &Cell<usize>, address: usize) -> bool {
+    if !address.is_multiple_of(WORD) || address < PAGE {
+        return false;
+    }
+    let Some((_, region)) = regions.find(address).filter(|(_, region)| region.is_readable_file()) else {
+        return false;
+    };
+    let end = region.end.min(address + 20 * WORD);
+    let mut functions = 0;
+    for at in (address..end).step_by(WORD) {
+        let page = at & !(PAGE - 1);
+        if page != checked_page.get() && !sys::is_readable(page) {
+            return false;
+        }
+        checked_page.set(page);
+        // SAFETY: aligned, on a page that can be read.
+        let word = unsafe { (at as *const usize).read() };
+        if word == 0 {
+            continue;
+        }
+        if !regions.find(word).is_some_and(|(_, region)| region.is_code()) {
+            return false;
+        }
+        functions += 1;
+        if functions == 2 {
+            return true;
+        }
+    }
+    false
 }
 
 /// Only pointers to offsets below this may hold a block that is no object: behind a length, before a string's characters.

@@ -11,6 +11,7 @@
 //!   roots    where the program's pointers begin: data of modules, stacks, thread-local storage, mapped memory
 //!   mark     what they lead to; and what lost blocks lead to
 //!   held     which roots led to blocks
+//!   classes  of which class an object is
 //!   watch    whether a running program's check is still wanted
 //! ```
 //!
@@ -19,6 +20,7 @@
 
 pub mod annotated;
 mod blocks;
+mod classes;
 mod held;
 mod mark;
 mod pool;
@@ -38,6 +40,7 @@ use crate::capture::registers::Registers;
 use crate::file::Writer;
 use crate::record::{live, sampling};
 use crate::{arch, clock, elf, end, file, fork, next, options, runtime, single, sys, thread};
+use classes::Room;
 use core::sync::atomic::Ordering::*;
 use held::Roots;
 use libleak_format::RegionKind;
@@ -55,6 +58,7 @@ pub fn open() {
     request::reset();
     KINDS.open(0);
     held::open();
+    classes::open();
 }
 
 /// The check at the end of the process, called by the function through which it ends; and a note whether it could be made. `in_order`:
@@ -133,21 +137,38 @@ fn check(header: &Header, place: &Place) -> u32 {
 fn make_room() -> Result<u64, u32> {
     room(|entries| KINDS.ensure(entries)).inspect(|entries| {
         held::make_room(*entries);
+        classes::make_room(*entries);
         count(*entries);
     })
 }
 
 /// As [`make_room`], but what takes time of that, [`secure_room`] does in the copy.
 fn grant_room() -> Result<u64, u32> {
-    room(|entries| KINDS.grant(entries)).inspect(|entries| held::grant_room(*entries))
+    room(|entries| KINDS.grant(entries)).inspect(|entries| {
+        held::grant_room(*entries);
+        classes::grant_room(*entries);
+    })
 }
 
-fn secure_room(entries: u64) -> Result<Roots, u32> {
+fn secure_room(entries: u64) -> Result<Evidence, u32> {
     if !KINDS.secure_granted(entries) {
         return Err(Check::NO_SPACE);
     }
     count(entries);
-    Ok(held::secure_room(entries))
+    Ok(Evidence { roots: held::secure_room(entries), classes: Room::secure(entries) })
+}
+
+/// Where a check leaves what it finds besides kinds.
+struct Evidence {
+    roots: Roots,
+    classes: Room,
+}
+
+impl Evidence {
+    /// For a check at the end of the process.
+    fn made() -> Evidence {
+        Evidence { roots: Roots::made(), classes: Room::made() }
+    }
 }
 
 fn room(make: impl Fn(u64) -> bool) -> Result<u64, u32> {

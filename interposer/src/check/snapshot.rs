@@ -1,14 +1,13 @@
 //! The copy of the process in which a check is made, and the wait for it, at the end of the process.
 
-use super::Place;
 use super::blocks::Blocks;
-use super::held::Roots;
 use super::mark::Marker;
 use super::pool::Pool;
 use super::regions::Regions;
 use super::table::{Moment, Table};
 use super::threads::Threads;
 use super::watch::Watch;
+use super::{Evidence, Place};
 use super::{annotated, request, roots};
 use crate::capture::registers::Registers;
 use crate::record::live;
@@ -72,7 +71,7 @@ pub fn check(header: &Header, place: &Place) -> u32 {
     let copy = unsafe { sys::copy_process() };
     if copy == Ok(0) {
         sys::die_with_maker();
-        let result = prepare(Watch::none(), Roots::made(), &mut pool)
+        let result = prepare(Watch::none(), Evidence::made(), &mut pool)
             .and_then(|sources| mark(sources, Table::frozen(entries), &caller, &threads, &mut pool));
         let result = conclude(header, result);
         header.check.store(result, Release);
@@ -179,9 +178,9 @@ fn aside(
     header.check.store(Check::UNDER_WAY, Release);
     // Who was born in the unit of the copy is not judged.
     header.check_ticks.store(clock::start_of(moment.unit) - 1, Relaxed);
-    let result = super::secure_room(entries).and_then(|roots| {
+    let result = super::secure_room(entries).and_then(|evidence| {
         let table = table.ok_or(Check::NO_SPACE)?;
-        mark(prepare(Watch::of(threads.pid), roots, pool)?, table, caller, threads, pool)
+        mark(prepare(Watch::of(threads.pid), evidence, pool)?, table, caller, threads, pool)
     });
     // What earlier snapshots held, too: of their last moments, when nobody noticed their end.
     let is_released = request::is_released();
@@ -207,11 +206,11 @@ struct Sources {
     regions: Regions,
     pages: Option<Fd>,
     watch: Watch,
-    roots: Roots,
+    evidence: Evidence,
 }
 
 /// Makes the copy one that is in nobody's way.
-fn prepare(watch: Watch, roots: Roots, pool: &mut Pool) -> Result<Sources, u32> {
+fn prepare(watch: Watch, evidence: Evidence, pool: &mut Pool) -> Result<Sources, u32> {
     sys::close_files();
     let maps = Fd::open(c"/proc/self/maps", libc::O_RDONLY, 0);
     let pages = Fd::open(c"/proc/self/pagemap", libc::O_RDONLY, 0).ok();
@@ -221,7 +220,7 @@ fn prepare(watch: Watch, roots: Roots, pool: &mut Pool) -> Result<Sources, u32> 
     }
     sys::leave_no_core();
     let regions = Regions::read(&maps.map_err(|_| Check::NO_MAPS)?, pool).ok_or(Check::NO_MAPS)?;
-    Ok(Sources { regions, pages, watch, roots })
+    Ok(Sources { regions, pages, watch, evidence })
 }
 
 /// Marks all blocks. How many are lost.
@@ -232,9 +231,9 @@ fn mark(
     threads: &Threads,
     pool: &mut Pool,
 ) -> Result<u32, u32> {
-    let Sources { regions, pages, watch, roots } = sources;
+    let Sources { regions, pages, watch, evidence } = sources;
     let blocks = Blocks::sort(table, &regions, pool).ok_or(Check::NO_SPACE)?;
-    let mut marker = Marker::new(blocks, &regions, pages, watch, roots, pool).ok_or(Check::NO_SPACE)?;
+    let mut marker = Marker::new(blocks, &regions, pages, watch, evidence, pool).ok_or(Check::NO_SPACE)?;
     roots::visit(&mut marker, caller, threads, &regions, pool);
     for block in table.fresh() {
         marker.root(block.address);

@@ -95,13 +95,20 @@ pub fn finding(position: u32) -> &'static AtomicU32 {
 #[inline]
 pub fn refer(position: u32, words: u32) {
     let references = &record(position).references;
-    references.store(references.load(Relaxed).saturating_add(words), Relaxed);
+    let all = u32::from(references.load(Relaxed)).saturating_add(words);
+    references.store(all.min(u16::MAX.into()) as u16, Relaxed);
 }
 
 /// Nothing is known about the entry at a position.
 pub fn clear(position: u32) {
     finding(position).store(0, Relaxed);
     record(position).references.store(0, Relaxed);
+    record(position).class.store(0, Relaxed);
+}
+
+/// The block at a position is of a class, by index plus 1.
+pub fn classify(position: u32, class: u16) {
+    record(position).class.store(class, Relaxed);
 }
 
 fn block_of(position: u32, key: Key, payload: &Payload) -> Option<Block> {

@@ -49,5 +49,15 @@ pub fn block_type(frames: &[Frame], inlines: bool) -> Option<String> {
     None
 }
 
+/// The type that a class stands for, by the demangled name of its table of virtual functions; `None` if it is no such name. The control block
+/// of a `std::shared_ptr`, which holds the object, too, stands for that.
+pub(super) fn class_type(table: &str) -> Option<String> {
+    let class = table.strip_prefix("{vtable(").and_then(|rest| rest.strip_suffix(")}"));
+    let class = class.or_else(|| table.strip_prefix("vtable for "))?;
+    let is_control_block = |part: &&name::Part<'_>| part.name == "_Sp_counted_ptr_inplace";
+    let held = name::parts(class).last().filter(is_control_block).and_then(|part| part.args.first().copied());
+    Some(tidy::tidy(held.unwrap_or(class)))
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod answer;
 mod footer;
 mod group;
+mod held;
 mod stack;
 mod style;
 

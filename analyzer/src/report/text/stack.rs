@@ -1,6 +1,6 @@
 //! The stacks behind the answer, each with its counts and its frames.
 
-use super::{Text, WIDTH, wrap};
+use super::{Text, WIDTH, held, wrap};
 use crate::analysis::{Frame, StackEntry};
 use crate::report::estimates::Wording;
 use crate::report::{count, counted, duration, escape, growth, names, size};
@@ -84,6 +84,9 @@ fn write(
     let growth = entry.group.growth.as_ref().and_then(growth::line).unwrap_or_default();
     for line in wrap(&growth, WIDTH - INDENT + 2).iter().filter(|line| !line.is_empty()) {
         writeln!(out, "{:width$}{}", "", text.style.bold(line), width = INDENT - 2)?;
+    }
+    for line in held::lines(text, entry, INDENT) {
+        writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
     }
     let shown = entry.frames.len() - entry.startup;
     // Whoever has nothing but start-up frames sees those.

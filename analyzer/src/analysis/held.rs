@@ -1,0 +1,183 @@
+//! How the blocks of a stack are held: the way from a root that most of them share, with names.
+
+use super::frames::{Frame, NamedStacks, Names, module_ref};
+use super::outstanding::Group;
+use super::types::{block_type, class_type};
+use crate::symbols::{ModuleRef, Request, Variable};
+use crate::trace::{self, Root, Trace, Way};
+use libleak_format::roots::RootKind;
+use std::collections::HashMap;
+
+/// How the blocks of a stack are held.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// The way that most of them share; `None` where no check found one.
+    pub way: Option<HeldBy>,
+    /// How many words point to one of them on average; `None` where no check counted.
+    pub references: Option<f64>,
+    /// The class of nearly all of them, where they are objects with virtual functions.
+    pub class: Option<String>,
+}
+
+/// A way from a root to blocks.
+#[derive(Clone, Debug)]
+pub struct HeldBy {
+    /// The share of the blocks, by a sample, that are held this way, 0 to 1.
+    pub share: f64,
+    /// Where it begins; `None` if that is not known.
+    pub root: Option<NamedRoot>,
+    /// The blocks between, from the root on.
+    pub steps: Vec<Step>,
+}
+
+/// A root with its name.
+#[derive(Clone, Debug)]
+pub struct NamedRoot {
+    /// What it is.
+    pub kind: RootKind,
+    /// Where it is; 0 for a register.
+    pub address: u64,
+    /// Index of the module whose data it is.
+    pub module: Option<usize>,
+    /// The variable.
+    pub variable: Option<Variable>,
+}
+
+/// Blocks in a row that were allocated by the same stack.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// How many.
+    pub blocks: u64,
+    /// The stack.
+    pub frames: Vec<Frame>,
+    /// Their type, if the frames tell.
+    pub block_type: Option<String>,
+    /// Whether they are others of the stack whose blocks are held: a list.
+    pub is_own: bool,
+}
+
+/// An object is a block whose class most blocks of the stack have: at least this share.
+const NEARLY_ALL: f64 = 0.95;
+
+/// How the blocks of these groups are held; in the same order.
+pub(super) fn held(trace: &Trace, names: &Names, groups: &[&Group]) -> Vec<Held> {
+    let of = |group: &Group| if group.inherited { Vec::new() } else { group.sites.clone() };
+    let found = trace.held(&groups.iter().map(|group| of(group)).collect::<Vec<_>>());
+    let modules: Vec<ModuleRef> = trace.modules.iter().map(module_ref).collect();
+    let variables = Variables::look_up(trace, names, &modules, &found);
+    let mut namer = Namer { trace, names, variables, stacks: HashMap::new() };
+    let groups = groups.iter();
+    found.iter().zip(groups).map(|(held, group)| namer.name(held, group)).collect()
+}
+
+/// Variables by their addresses in the process.
+struct Variables(HashMap<u64, (usize, Option<Variable>)>);
+
+impl Variables {
+    fn look_up(trace: &Trace, names: &Names, modules: &[ModuleRef], held: &[trace::Held]) -> Variables {
+        let roots = held.iter().flat_map(|held| &held.ways).filter_map(|way| way.root);
+        let data = roots.filter(|root| root.kind == RootKind::Data).map(|root| root.address);
+        let mut addresses: Vec<u64> =
+            data.chain(held.iter().flat_map(|held| held.classes.keys().copied())).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let module_of = |address: u64| {
+            let mut modules = trace.modules.iter().enumerate();
+            // The last one that was there.
+            modules.rfind(|(_, module)| (module.start..module.end).contains(&address))
+        };
+        let located: Vec<(u64, Request)> = addresses
+            .into_iter()
+            .filter_map(|address| {
+                let (index, module) = module_of(address)?;
+                let svma = address.wrapping_sub(module.bias);
+                Some((address, Request { module: index, svma, exact: true }))
+            })
+            .collect();
+        let requests: Vec<Request> = located.iter().map(|(_, request)| *request).collect();
+        let found = names.symbolizer.variables(modules, &requests);
+        let named = located.into_iter().zip(found);
+        Variables(named.map(|((address, request), found)| (address, (request.module, found))).collect())
+    }
+
+    fn get(&self, address: u64) -> Option<&(usize, Option<Variable>)> {
+        self.0.get(&address)
+    }
+}
+
+struct Namer<'a> {
+    trace: &'a Trace,
+    names: &'a Names,
+    variables: Variables,
+    /// Frames and types by site.
+    stacks: HashMap<usize, (Vec<Frame>, Option<String>)>,
+}
+
+impl Namer<'_> {
+    fn name(&mut self, held: &trace::Held, group: &Group) -> Held {
+        let counted = held.blocks > 0;
+        Held {
+            way: self.most_common(&held.ways, group),
+            references: counted.then(|| held.references as f64 / held.blocks as f64),
+            class: self.class(held),
+        }
+    }
+
+    fn most_common(&mut self, ways: &[Way], group: &Group) -> Option<HeldBy> {
+        let mut counts: HashMap<WayKey, (usize, &Way)> = HashMap::new();
+        for way in ways {
+            let key = (way.root.map(|root| self.key(root)), way.steps.iter().map(|step| step.0).collect());
+            let place = counts.entry(key).or_insert((0, way));
+            place.0 += 1;
+            // Of long lists the shortest.
+            if way.steps < place.1.steps {
+                place.1 = way;
+            }
+        }
+        let (count, way) =
+            counts.into_iter().max_by(|(a, (m, _)), (b, (n, _))| m.cmp(n).then_with(|| b.cmp(a)))?.1;
+        let step = |(site, blocks): &(usize, u64)| self.step(*site, *blocks, group.sites.contains(site));
+        let steps = way.steps.iter().map(step).collect();
+        let root = way.root.map(|root| self.root(root));
+        Some(HeldBy { share: count as f64 / ways.len() as f64, root, steps })
+    }
+
+    /// What people call the same root: all words of one variable are.
+    fn key(&self, root: Root) -> RootKey {
+        let of_data = self.variables.get(root.address).filter(|_| root.kind == RootKind::Data);
+        let variable = of_data.map(|(module, found)| {
+            let start = found.as_ref().map(|variable| root.address.wrapping_sub(variable.offset));
+            (*module, start)
+        });
+        (root.kind, variable)
+    }
+
+    fn root(&self, root: Root) -> NamedRoot {
+        let of_data = self.variables.get(root.address).filter(|_| root.kind == RootKind::Data);
+        let (module, variable) = of_data.cloned().unzip();
+        NamedRoot { kind: root.kind, address: root.address, module, variable: variable.flatten() }
+    }
+
+    fn step(&mut self, site: usize, blocks: u64, is_own: bool) -> Step {
+        let (trace, names) = (self.trace, self.names);
+        let (frames, block_type) = self.stacks.entry(site).or_insert_with(|| {
+            let named = NamedStacks::resolve(trace, names, std::iter::once(trace.sites[site].stack));
+            let (frames, _) = named.frames(0, trace, names);
+            let of = block_type(&frames, names.symbolizer.finds_inlines());
+            (frames, of)
+        });
+        Step { blocks, frames: frames.clone(), block_type: block_type.clone(), is_own }
+    }
+
+    fn class(&self, held: &trace::Held) -> Option<String> {
+        let (table, blocks) = held.classes.iter().max_by_key(|(_, blocks)| **blocks)?;
+        let (_, variable) = self.variables.get(*table)?;
+        let is_class = *blocks as f64 >= held.blocks as f64 * NEARLY_ALL;
+        variable.as_ref().filter(|_| is_class).and_then(|variable| class_type(&variable.name))
+    }
+}
+
+/// A root's kind, and the module and variable that it is in.
+type RootKey = (RootKind, Option<(usize, Option<u64>)>);
+/// Where a way begins, and the sites of the blocks between.
+type WayKey = (Option<RootKey>, Vec<usize>);
