@@ -35,6 +35,7 @@ pub mod checkpoints;
 pub mod classes;
 pub mod clock;
 pub mod events;
+pub mod free_sites;
 pub mod header;
 pub mod kinds;
 pub mod live;

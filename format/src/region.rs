@@ -44,6 +44,8 @@ pub enum RegionKind {
     Events = 14,
     /// What sampled blocks stand for: [`crate::sites::Estimates`].
     Estimates = 15,
+    /// Stacks that free the blocks of sites: [`crate::free_sites::FreeSite`].
+    FreeSites = 17,
     /// By which words the last reachability check came to blocks: [`crate::roots`].
     Roots = 18,
     /// Tables of virtual functions that blocks begin with: [`crate::classes`].

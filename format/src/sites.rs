@@ -23,8 +23,8 @@ pub struct Site {
     pub inherited_blocks: AtomicU64,
     /// Index of the [`crate::checkpoints::SiteLevels`] plus 1; 0 while nothing there is worth following.
     pub levels: AtomicU32,
-    /// Reserved, 0.
-    pub reserved: AtomicU32,
+    /// How many [`crate::free_sites::FreeSite`]s it has.
+    pub free_sites: AtomicU32,
 }
 
 /// Bits of [`Site::flags`].

@@ -7,7 +7,9 @@
 use crate::lock::Lock;
 use crate::log::{self, Level};
 use crate::options;
-use crate::record::{checkpoints, live, lose, mailbox, mappings, modules, ring, sites, stacks, strings};
+use crate::record::{
+    checkpoints, free_sites, live, lose, mailbox, mappings, modules, ring, sites, stacks, strings,
+};
 use crate::{arch, arena, aside, check, clock, file, output, runtime, signals, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited};
@@ -229,6 +231,7 @@ fn copy() -> bool {
     sites::TALLIES.open(0);
     sites::LIFETIMES.open(0);
     sites::ESTIMATES.open(0);
+    free_sites::REGION.open(0);
     ring::open(ring_limit);
     check::open();
     checkpoints::open();
@@ -295,6 +298,7 @@ fn inherit(forked: u64) -> u64 {
         site.peak_bytes.store(0, Relaxed);
         site.inherited_blocks.store(0, Relaxed);
         site.levels.store(0, Relaxed);
+        site.free_sites.store(0, Relaxed);
     }
     let (mut blocks, mut bytes) = (0, 0);
     live::adopt(|payload| {

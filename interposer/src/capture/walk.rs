@@ -97,17 +97,16 @@ impl Walker {
         root: impl Fn(End) -> u32,
         child: impl Fn(u32, Frame) -> Option<u32>,
     ) -> Option<(u32, End)> {
-        let generation = modules::generation();
-        if generation != self.generation {
-            self.generation = generation;
-            self.memo.truncate(0);
-        }
+        self.renew();
         let walked = match self.walk(start, memory, context) {
             Some(walked) => walked,
             None => self.full(start, memory, context),
         };
-        if walked.end == End::Truncated || walked.kept + walked.fresh > self.fresh.len() {
-            return self.truncated(walked, root(End::Truncated), child);
+        if self.is_too_deep(&walked) {
+            let node = self.truncated(walked, root(End::Truncated), child)?;
+            // The nodes that are remembered have another root.
+            self.memo.truncate(0);
+            return Some((node, End::Truncated));
         }
         let mut node = match walked.kept {
             0 => root(walked.end),
@@ -126,6 +125,48 @@ impl Walker {
         Some((node, walked.end))
     }
 
+    /// As [`Walker::capture`], for a stack that is not looked for again: the memory is used, and stays as it is.
+    #[cold]
+    #[inline(never)]
+    pub fn glance(
+        &mut self,
+        start: &Caller,
+        memory: &mut Memory,
+        context: &mut Context,
+        root: impl Fn(End) -> u32,
+        child: impl Fn(u32, Frame) -> Option<u32>,
+    ) -> Option<u32> {
+        self.renew();
+        let walked = match self.walk(start, memory, context) {
+            Some(walked) => walked,
+            None => self.full(start, memory, context),
+        };
+        if self.is_too_deep(&walked) {
+            return self.truncated(walked, root(End::Truncated), child);
+        }
+        let outer = match walked.kept {
+            0 => root(walked.end),
+            kept => self.memo.get(kept - 1).node,
+        };
+        let mut inner = self.fresh[..walked.fresh].iter().rev();
+        inner.try_fold(outer, |node, entry| child(node, entry.frame()))
+    }
+
+    /// Forgets the walk before if modules have come or gone.
+    #[inline]
+    fn renew(&mut self) {
+        let generation = modules::generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.memo.truncate(0);
+        }
+    }
+
+    #[inline]
+    fn is_too_deep(&self, walked: &Walked) -> bool {
+        walked.end == End::Truncated || walked.kept + walked.fresh > self.fresh.len()
+    }
+
     /// Walks once more, with all registers and without any memory of walks before. Whether that gives the addresses `expected`,
     /// innermost first.
     #[cfg(feature = "verify")]
@@ -141,14 +182,9 @@ impl Walker {
         fresh.all(|entry| expected.next() == Some(entry.position.pc)) && expected.next().is_none()
     }
 
-    /// Names the innermost frames of a stack that is too deep, and forgets the walk: its nodes have another root.
+    /// Names the innermost frames of a stack that is too deep.
     #[cold]
-    fn truncated(
-        &mut self,
-        walked: Walked,
-        root: u32,
-        child: impl Fn(u32, Frame) -> Option<u32>,
-    ) -> Option<(u32, End)> {
+    fn truncated(&self, walked: Walked, root: u32, child: impl Fn(u32, Frame) -> Option<u32>) -> Option<u32> {
         let kept = self.fresh.len() - walked.fresh;
         let outer = walked.kept.saturating_sub(kept)..walked.kept;
         let mut node = root;
@@ -158,8 +194,7 @@ impl Walker {
         for entry in self.fresh[..walked.fresh].iter().rev() {
             node = child(node, entry.frame())?;
         }
-        self.memo.truncate(0);
-        Some((node, End::Truncated))
+        Some(node)
     }
 
     /// The walk by rules. `None` if a frame needs more registers than rules know.

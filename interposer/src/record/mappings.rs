@@ -10,6 +10,7 @@ use crate::thread::State;
 use crate::{arena, clock};
 use core::cell::UnsafeCell;
 use libleak_format::Origin;
+use libleak_format::free_sites::Means;
 use libleak_format::live::Payload;
 
 /// A recorded mapping.
@@ -154,7 +155,7 @@ impl Ranges {
                 continue;
             };
             let ticks = state.ticks;
-            leave(state, key, payload, ticks);
+            leave(state, key, payload, ticks, Some(Means::Unmap));
             self.remove(at);
             // What is left was mapped by the same call, at the same time.
             for rest in [Range { start: range.start, end: start }, Range { start: end, end: range.end }] {

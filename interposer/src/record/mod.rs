@@ -5,6 +5,7 @@
 
 pub mod checkpoints;
 pub mod filter;
+pub mod free_sites;
 pub mod index;
 pub mod live;
 pub mod mailbox;
@@ -19,15 +20,17 @@ pub mod strings;
 use crate::capture::bounds::Memory;
 use crate::capture::registers::Caller;
 use crate::capture::step::End;
+use crate::capture::walk;
 use crate::record::filter::FILTER;
 use crate::record::sampling::Weight;
 use crate::record::sites::{Counters, Heap};
 use crate::thread::{State, variable};
-use crate::{clock, file};
+use crate::{arch, clock, file};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 use libleak_format::Origin;
 use libleak_format::events::Event;
+use libleak_format::free_sites::Means;
 use libleak_format::header::Lost;
 use libleak_format::live::{Key, MAX_SIZE, Payload};
 use libleak_format::sites::Estimates;
@@ -62,6 +65,7 @@ pub fn open(ring_limit: u64) {
     sites::TALLIES.open(0);
     sites::LIFETIMES.open(0);
     sites::ESTIMATES.open(0);
+    free_sites::REGION.open(0);
     ring::open(ring_limit);
     checkpoints::open();
     mailbox::open();
@@ -93,7 +97,7 @@ fn verify(state: &mut State, caller: &Caller, site: u32) {
 /// The site of an allocation whose stack must be walked.
 #[inline(never)]
 fn new_site(state: &mut State, caller: &Caller, mut memory: Memory, origin: Origin) -> Option<u32> {
-    let site = walk(state, caller, &mut memory, origin);
+    let site = walked_site(state, caller, &mut memory, origin);
     match site {
         Some(site) => state.walker.keep(caller, origin as u16, site),
         // What the walker remembers now is the stack of no site.
@@ -102,12 +106,30 @@ fn new_site(state: &mut State, caller: &Caller, mut memory: Memory, origin: Orig
     site
 }
 
-fn walk(state: &mut State, caller: &Caller, memory: &mut Memory, origin: Origin) -> Option<u32> {
-    let root = |end| match end {
+/// The node that a stack with such an end begins at.
+fn root(end: End) -> u32 {
+    match end {
         End::Complete => ROOT,
         End::Truncated => ROOT_TRUNCATED,
         End::Incomplete => ROOT_INCOMPLETE,
-    };
+    }
+}
+
+/// The stack of the call under way, from the hook's caller on, and that caller's address. The walker goes on remembering the stack
+/// of the allocation before. `None` if it cannot be followed, or the file is full.
+///
+/// Hooks of frees do not keep all of the caller's registers at hand, which would cost every free: it is found by walking.
+#[cold]
+#[inline(never)]
+pub fn freeing_stack(state: &mut State) -> Option<(u32, usize)> {
+    let registers = arch::registers();
+    let mut memory = state.stack.memory(registers.sp);
+    let caller = walk::caller(&registers, &mut memory, &mut state.context)?;
+    let stack = state.walker.glance(&caller, &mut memory, &mut state.context, root, stacks::child)?;
+    Some((stack, caller.pc))
+}
+
+fn walked_site(state: &mut State, caller: &Caller, memory: &mut Memory, origin: Origin) -> Option<u32> {
     let (stack, end) = state.walker.capture(caller, memory, &mut state.context, root, stacks::child)?;
     // One line of a small cache: the index is shared and large, and most allocations come from few sites.
     let key = ((stack as u64) << 16) | (origin as u64 + 1);
@@ -163,8 +185,10 @@ pub fn enter(state: &mut State, address: u64, payload: Payload, rate: u64) {
         FILTER.insert(address as usize);
     }
     let mut replaced = None;
-    let key = Key::live(address, 0, rate);
-    let entered = key.is_some_and(|key| live::insert(&mut state.fresh, key, payload, &mut replaced));
+    let entered = match Key::live(address, 0, rate) {
+        Some(key) => live::insert(&mut state.fresh, key, payload, &mut replaced),
+        None => false,
+    };
     let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
         return lose(|lost| &lost.dropped_events);
     };
@@ -200,12 +224,12 @@ fn weigh(counters: &mut Counters, size: u64, count: impl Fn(&Estimates, &Weight)
 #[cold]
 fn missed_free(state: &mut State, key: Key, block: Payload) {
     lose(|lost| &lost.missed_frees);
-    leave(state, key, block, state.ticks);
+    leave(state, key, block, state.ticks, None);
 }
 
-/// Counts a block that left the live table.
+/// Counts a block that left the live table by `means`, if it is known by which.
 #[inline(always)]
-pub fn leave(state: &mut State, key: Key, payload: Payload, ticks: u64) {
+pub fn leave(state: &mut State, key: Key, payload: Payload, ticks: u64, means: Option<Means>) {
     sites::add(&state.blocks, u64::MAX);
     let rate = key.rate();
     if rate != 0 {
@@ -217,7 +241,10 @@ pub fn leave(state: &mut State, key: Key, payload: Payload, ticks: u64) {
     let lifetime = clock::birth_units(ticks).saturating_sub(payload.birth);
     let bytes = if rate == 0 { payload.size } else { weigh(counters, payload.size, sampling::count_free) };
     let heap = Heap { slot: state.slot, share: &mut state.heap };
-    counters.freed((!payload.mapped).then_some(heap), bytes, lifetime);
+    let is_due = counters.freed((!payload.mapped).then_some(heap), bytes, lifetime);
+    if is_due && let Some(means) = means {
+        free_sites::sample(state, payload.site, if rate == 0 { 0 } else { payload.size.max(1) }, means);
+    }
 }
 
 /// A block that the live table does not have goes back: one from before libleak, or one that was not sampled.
@@ -234,7 +261,7 @@ pub fn free(state: &mut State, address: u64, caller: usize) {
     match live::remove(address, false, |_, _| {}) {
         Some((key, payload)) => {
             let ticks = state.recent_time();
-            leave(state, key, payload, ticks);
+            leave(state, key, payload, ticks, Some(Means::Free));
             write_free(state, address, caller, ticks);
         }
         None => unknown_free(),
@@ -287,7 +314,7 @@ pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving) {
     let ticks = state.recent_time();
     match moving.0 {
         Some((key, payload)) => {
-            leave(state, key, payload, ticks);
+            leave(state, key, payload, ticks, Some(Means::Realloc));
             // In a checkpoint that came now, the block would be neither here nor there.
             state.cursor.write_midway(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
         }

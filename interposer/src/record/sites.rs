@@ -8,6 +8,7 @@ use crate::thread::roster::SLOTS;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::*, compiler_fence};
 use libleak_format::Header;
+use libleak_format::free_sites::stratum;
 use libleak_format::live::MAX_SITES;
 use libleak_format::sites::{Estimates, Lifetimes, Site, SiteFlags, Tally, lifetime_bucket};
 use libleak_format::threads::Slot;
@@ -159,6 +160,8 @@ pub struct Counters {
     /// What sampled blocks stand for, once there are some.
     estimates: Option<&'static Estimates>,
     share: Share,
+    /// The number, counted from 0, of the next free whose stack is taken.
+    next_sample: u64,
 }
 
 /// The counters by site, for one slot: open addressing, grown by doubling. Only its thread uses it, and may find it at any moment
@@ -213,8 +216,9 @@ impl CounterMap {
         tally.slot.store(slot, Relaxed);
         tally.site.store(site + 1, Release);
         self.used += 1;
+        let share = Share::new();
         let counters =
-            Counters { site: get(site), tally, lifetimes: None, estimates: None, share: Share::new() };
+            Counters { site: get(site), tally, lifetimes: None, estimates: None, share, next_sample: 0 };
         self.put((site + 1, Some(counters)))
     }
 
@@ -309,9 +313,10 @@ impl Counters {
         self.tally.flushed_bytes.store(flushed.wrapping_add(size as i64), Relaxed);
     }
 
-    /// Counts a free, of as many bytes as it stands for, after `lifetime` birth units. It makes no new peak.
+    /// Counts a free, of as many bytes as it stands for, after `lifetime` birth units. It makes no new peak. Whether its stack is to be
+    /// taken, and [`Counters::sampled`] to be told.
     #[inline(always)]
-    pub fn freed(&mut self, heap: Option<Heap<'_>>, size: u64, lifetime: u64) {
+    pub fn freed(&mut self, heap: Option<Heap<'_>>, size: u64, lifetime: u64) -> bool {
         let (site, tally) = (self.site, self.tally);
         add(&tally.frees, 1);
         add(&tally.freed_bytes, size);
@@ -326,6 +331,19 @@ impl Counters {
             let bucket: &AtomicU32 = &lifetimes.buckets[lifetime_bucket(lifetime)];
             bucket.store(bucket.load(Relaxed).saturating_add(1), Relaxed);
         }
+        tally.frees.load(Relaxed) > self.next_sample
+    }
+
+    /// The stack of the last free is taken: chooses the next one. How many frees this one stands for.
+    pub fn sampled(&mut self) -> u64 {
+        let number = self.tally.frees.load(Relaxed).wrapping_sub(1);
+        let size = stratum(number);
+        let next = (number & !(size - 1)).wrapping_add(size);
+        // As good as random, and another place at each site and for each thread.
+        let of = u64::from(self.tally.site.load(Relaxed)) << 32 | u64::from(self.tally.slot.load(Relaxed));
+        let place = mix(next, of) & (stratum(next) - 1);
+        self.next_sample = next.wrapping_add(place);
+        size
     }
 
     /// What sampled blocks stand for.

@@ -183,7 +183,7 @@ impl State {
     }
 
     /// The stack node of a free's return address, below the root of incomplete stacks.
-    #[inline]
+    #[inline(always)]
     pub fn caller_node(&mut self, pc: usize) -> u32 {
         let generation = modules::generation();
         if self.callers_generation != generation {
