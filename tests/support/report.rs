@@ -170,6 +170,9 @@ pub struct Stack {
     /// How many words point to one of the blocks on average.
     pub references: Option<f64>,
     pub held_by: Option<HeldBy>,
+    pub lifetime_p99_s: Option<f64>,
+    /// Where blocks of it were freed.
+    pub freed_in: Vec<FreedIn>,
     /// Ids of threads that allocated here.
     pub threads: Vec<u32>,
     pub frames: Vec<Frame>,
@@ -201,6 +204,27 @@ pub struct Root {
 pub struct Step {
     pub blocks: u64,
     pub frames: Vec<Frame>,
+}
+
+/// Blocks of a stack that another stack freed.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are INTERFACE.md's")]
+pub struct FreedIn {
+    pub share: f64,
+    pub count: u64,
+    pub samples: u64,
+    pub by: Option<String>,
+    pub complete: bool,
+    pub frames: Vec<Frame>,
+}
+
+impl FreedIn {
+    /// Whether one of its functions has this name.
+    pub fn is_in(&self, function: &str) -> bool {
+        self.frames
+            .iter()
+            .any(|frame| frame.function.as_deref().is_some_and(|name| name.starts_with(function)))
+    }
 }
 
 /// Stacks that have something in common.

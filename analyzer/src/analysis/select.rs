@@ -7,9 +7,10 @@ use super::growth::{Verdict, judge_again};
 use super::held::{Held, held};
 use super::lifetimes::percentile;
 use super::outstanding::Group;
+use super::siblings::{Siblings, free_sites};
 use super::startup::startup_frames;
 use super::types::block_type;
-use crate::trace::{Module, StackEnd, Trace};
+use crate::trace::{FreeSite, Module, StackEnd, Trace};
 use libleak_format::kinds::Kind;
 use libleak_format::sites::LIFETIME_BUCKETS;
 use regex::Regex;
@@ -131,6 +132,8 @@ pub struct StackEntry {
     pub startup: usize,
     /// Median and 99th percentile of how long its freed blocks lived, seconds; `None` if none was freed.
     pub lifetimes: Option<(f64, f64)>,
+    /// Where blocks of it were freed.
+    pub siblings: Siblings,
     /// Whether it is several stacks that look the same.
     is_merged: bool,
 }
@@ -178,11 +181,18 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
         selected.cut(rest.iter());
     }
 
-    let named = NamedStacks::resolve(trace, names, groups.iter().map(|group| group.stack));
+    let freed: Vec<Vec<FreeSite>> = groups.iter().map(|group| free_sites(trace, group)).collect();
+    let freeing = freed.iter().flatten().filter_map(|known| known.stack);
+    let stacks = groups.iter().map(|group| group.stack).chain(freeing);
+    let named = NamedStacks::resolve(trace, names, stacks);
+    // The freeing stacks of a group come after those of the groups before it, and they after all groups'.
+    let mut next = groups.len();
     selected.warnings = named.warnings(trace);
     let mut entries: Vec<StackEntry> = Vec::new();
     let mut places: HashMap<Look, usize> = HashMap::new();
-    for (place, group) in groups.into_iter().enumerate() {
+    for (place, (group, freed)) in groups.into_iter().zip(&freed).enumerate() {
+        let first = next;
+        next += freed.iter().filter(|known| known.stack.is_some()).count();
         let (frames, end) = named.frames(place, trace, names);
         let fingerprint = Fingerprint::of(group.origin, &frames, &trace.modules);
         if !filter.accepts_names(&frames, fingerprint, &trace.modules) {
@@ -190,9 +200,10 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
             continue;
         }
         let block_type = block_type(&frames, names.symbolizer.finds_inlines());
+        let siblings = Siblings::of(freed, first, &named, trace, names);
         let known = *places.entry(look(&group, &frames, end)).or_insert(entries.len());
         match entries.get_mut(known) {
-            Some(entry) => entry.merge(group, &frames, block_type),
+            Some(entry) => entry.merge(group, &frames, block_type, siblings),
             None => {
                 let startup = startup_frames(&frames);
                 entries.push(StackEntry {
@@ -204,6 +215,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
                     startup,
                     held: Held::default(),
                     lifetimes: None,
+                    siblings,
                     is_merged: false,
                 });
             }
@@ -251,11 +263,12 @@ impl Selected {
 
 impl StackEntry {
     /// Takes in a stack that looks the same, except perhaps for columns.
-    fn merge(&mut self, group: Group, frames: &[Frame], block_type: Option<String>) {
+    fn merge(&mut self, group: Group, frames: &[Frame], block_type: Option<String>, siblings: Siblings) {
         self.is_merged = true;
         // Functions may look alike that were made for different types.
         self.block_type = self.block_type.take().filter(|known| block_type.as_ref() == Some(known));
         self.group.merge(group);
+        self.siblings.merge(siblings);
         for (frame, other) in self.frames.iter_mut().zip(frames) {
             frame.column = frame.column.filter(|_| frame.column == other.column);
         }

@@ -20,6 +20,9 @@
 //! and the blocks between, those in a row that were allocated by one stack as one step. `references` is how many words point to one
 //! of the stack's blocks on average, of whatever kind. Both are `null` where there is no leak check.
 //!
+//! `freed_in` are the stacks that freed blocks of a stack, by a sample of the frees (`samples` of them, exact if they are as many as
+//! were freed); shares of less than 1 in all mean that others were freed elsewhere.
+//!
 //! `type` is the type of a stack's blocks where the allocating functions tell it, `null` where they do not. With
 //! `--group-by type` there are `groups`, too, of the process's own blocks of the heap.
 
@@ -27,12 +30,14 @@ use super::growth::{evidence, line};
 use super::text::Layout;
 use super::{Report, json_text};
 use crate::analysis::{
-    Frame, Growth, HeldBy, Interval, NamedRoot, StackEntry, StackGroup, Step, Suppressed, Usage, Verdict,
+    Frame, FreedIn, Growth, HeldBy, Interval, NamedRoot, StackEntry, StackGroup, Step, Suppressed, Usage,
+    Verdict,
 };
 use crate::trace::{
     Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
 };
 use libleak_format::Origin;
+use libleak_format::free_sites::Means;
 use libleak_format::kinds::Kind;
 use libleak_format::roots::RootKind;
 use serde::Serialize;
@@ -173,6 +178,7 @@ struct StackObject<'a> {
     newest_s: Option<f64>,
     lifetime_p50_s: Option<f64>,
     lifetime_p99_s: Option<f64>,
+    freed_in: Vec<FreedInObject<'a>>,
     growth: Option<GrowthObject>,
     interval: Option<Interval>,
     suppressed_by: Option<&'a str>,
@@ -203,6 +209,17 @@ struct RootObject<'a> {
 struct StepObject<'a> {
     blocks: u64,
     r#type: Option<&'a str>,
+    frames: Vec<FrameObject<'a>>,
+}
+
+/// Blocks of a stack that one other stack freed.
+#[derive(Serialize)]
+struct FreedInObject<'a> {
+    share: f64,
+    count: u64,
+    samples: u64,
+    by: Option<&'static str>,
+    complete: bool,
     frames: Vec<FrameObject<'a>>,
 }
 
@@ -369,6 +386,7 @@ impl<'a> StackObject<'a> {
             newest_s: live.births.and_then(|(_, newest)| birth(newest)),
             lifetime_p50_s: entry.lifetimes.map(|(p50, _)| rounded(p50)),
             lifetime_p99_s: entry.lifetimes.map(|(_, p99)| rounded(p99)),
+            freed_in: freed_in(entry, trace, limit),
             growth: group.growth.as_ref().map(GrowthObject::new),
             interval: usage.interval(&trace.settings),
             suppressed_by: group.suppressed_by.as_deref(),
@@ -418,6 +436,23 @@ impl<'a> RootObject<'a> {
             line: variable.and_then(|variable| variable.line),
         }
     }
+}
+
+fn freed_in<'a>(entry: &'a StackEntry, trace: &Trace, limit: usize) -> Vec<FreedInObject<'a>> {
+    let (siblings, frees) = (&entry.siblings, entry.group.frees.value());
+    let object = |freed: &'a FreedIn| {
+        let share = siblings.share(freed.weight);
+        FreedInObject {
+            share: rounded(share),
+            // Of all that were freed: what the samples stand for is not exactly as many.
+            count: (share * frees as f64).round() as u64,
+            samples: freed.samples,
+            by: freed.means.map(Means::name),
+            complete: freed.end == StackEnd::Complete,
+            frames: freed.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),
+        }
+    };
+    siblings.freed_in.iter().map(object).collect()
 }
 
 impl<'a> GroupObject<'a> {

@@ -13,6 +13,7 @@ mod error;
 mod estimate;
 mod events;
 mod file;
+mod free_sites;
 mod held;
 mod kinds;
 mod layout;
@@ -32,6 +33,7 @@ pub use clock::Clock;
 pub use error::OpenError;
 pub use estimate::Estimate;
 pub use events::RingSummary;
+pub use free_sites::FreeSite;
 pub use held::{Held, Root, Way};
 pub use kinds::{Amount, Checked, KindCounts};
 pub use layout::RegionSummary;
@@ -135,6 +137,7 @@ impl Trace {
 
         let mut stacks = StackReader::open(bytes, &mut warnings);
         let mut sites = sites::read(bytes, &mut stacks, &mut warnings);
+        free_sites::read(bytes, &mut sites, &mut stacks, &mut warnings);
         let (stacks, damaged) = stacks.finish();
         warnings.count(
             damaged,

@@ -1,6 +1,7 @@
 //! Sites: their identity, and the sum of what every thread counted at them.
 
 use super::estimate::Estimate;
+use super::free_sites::FreeSite;
 use super::live::LiveSummary;
 use super::stacks::{StackId, StackReader};
 use super::table::Table;
@@ -33,6 +34,8 @@ pub struct Site {
     pub live: LiveSummary,
     /// The outstanding blocks of a fork child's parent.
     pub inherited: LiveSummary,
+    /// The stacks that free its blocks.
+    pub free_sites: Vec<FreeSite>,
     /// Index of the site's record in the file.
     pub(super) index: u32,
     /// Index of what it held at checkpoints.
@@ -74,6 +77,7 @@ fn site(record: &sites::Site, index: u32, stacks: &mut StackReader) -> Option<Si
         inherited_blocks: record.inherited_blocks.load(Relaxed),
         live: LiveSummary::default(),
         inherited: LiveSummary::default(),
+        free_sites: Vec::new(),
         index,
         levels: record.levels.load(Acquire).checked_sub(1),
     })

@@ -1,6 +1,6 @@
 //! The stacks behind the answer, each with its counts and its frames.
 
-use super::{Text, WIDTH, held, wrap};
+use super::{Text, WIDTH, held, siblings, wrap};
 use crate::analysis::{Frame, StackEntry};
 use crate::report::estimates::Wording;
 use crate::report::{count, counted, duration, escape, growth, names, size};
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::io;
 
 /// Columns before a frame.
-const INDENT: usize = 7;
+pub(super) const INDENT: usize = 7;
 /// Columns that functions take at most, so that places stand below each other.
 const FUNCTION: usize = 52;
 
@@ -111,6 +111,9 @@ fn write(
     }
     if !notes.is_empty() {
         writeln!(out, "{:INDENT$}{}", "", text.style.dim(&format!("… {}", notes.join(", "))))?;
+    }
+    for line in siblings::lines(text, entry, &amount.wording) {
+        writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
     }
     writeln!(out, "{}", history(text, entry, &amount.wording))
 }

@@ -8,6 +8,8 @@ pub mod checkpoints;
 #[path = "../../../../format/src/clock.rs"]
 pub mod clock;
 pub mod events;
+#[path = "../../../../format/src/free_sites.rs"]
+pub mod free_sites;
 #[path = "../../../../format/src/header.rs"]
 pub mod header;
 #[path = "../../../../format/src/kinds.rs"]
