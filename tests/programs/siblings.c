@@ -34,7 +34,7 @@ FUNCTION void forget(struct session *session) { keep(session); }
 // Every tenth request is aborted, in every hundredth the error path forgets the session.
 FUNCTION void request(unsigned long number) {
     struct session *session = session_create();
-    if (number % 100 == 99)
+    if (number % 100 == 7)
         forget(session);
     else if (number % 10 == 5)
         session_abort(session);
@@ -45,7 +45,7 @@ FUNCTION void request(unsigned long number) {
 // Only ever closed, or forgotten.
 FUNCTION void simple_request(unsigned long number, void (*close)(struct session *)) {
     struct session *session = session_create();
-    if (number % 100 == 99)
+    if (number % 100 == 7)
         forget(session);
     else
         close(session);
@@ -75,6 +75,17 @@ FUNCTION void buffer_request(unsigned long number) {
         keep(buffer);
 }
 
+// Nine small sessions that are closed, then a large one that is aborted.
+FUNCTION struct session *session_of(unsigned long size) { return memset(malloc(size), 1, size); }
+
+FUNCTION void sized_request(unsigned long number) {
+    struct session *session = session_of(number % 10 == 5 ? 6400 : 64);
+    if (number % 10 == 5)
+        session_abort(session);
+    else
+        session_close(session);
+}
+
 // Closed at as many depths as there are requests.
 FUNCTION void close_deep(struct session *session, unsigned long depth) {
     if (depth == 0)
@@ -95,6 +106,8 @@ int main(int count, char **args) {
         for (unsigned long i = 1; i < threads && i < 64; i++) pthread_join(started[i], NULL);
     } else if (strcmp(how, "realloc") == 0) {
         for (unsigned long i = 0; i < number; i++) buffer_request(i);
+    } else if (strcmp(how, "sizes") == 0) {
+        for (unsigned long i = 0; i < number; i++) sized_request(i);
     } else if (strcmp(how, "deep") == 0) {
         for (unsigned long i = 0; i < number; i++) {
             struct session *session = session_create();

@@ -39,7 +39,9 @@ pub mod truth;
 pub use compare::{assert_behaves_the_same, assert_one_line};
 pub use fixture::Fixture;
 pub use program::{Outcome, Program, Traced};
-pub use report::{Amount, Bounds, End, Frame, Growth, HeldBy, Interval, Kinds, Report, Stack, StackGroup};
+pub use report::{
+    Amount, Bounds, End, Frame, FreedIn, Growth, HeldBy, Interval, Kinds, Report, Stack, StackGroup,
+};
 pub use scratch::Scratch;
 pub use skip::missing;
 pub use truth::assert_leaks;
