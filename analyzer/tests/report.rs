@@ -5,6 +5,7 @@ mod support;
 use leak_analyze::analysis::{Filter, Selection, Sort};
 use leak_analyze::trace::Trace;
 use libleak_format::Origin;
+use libleak_format::free_sites::Means;
 use libleak_format::live::{Key, Payload};
 use libleak_format::threads::Slot;
 use serde_json::json;
@@ -72,6 +73,42 @@ fn json_has_every_stack_with_its_frames_and_lifetimes() {
                "file": null, "line": null, "column": null, "inlined": false})
     );
     assert_eq!(frames[2]["module"], "/usr/lib/libc.so.6");
+}
+
+#[test]
+fn json_has_where_blocks_of_a_stack_were_freed() {
+    let leak = |file: &[u8]| json(report(file, &Selection::default()))["stacks"][2]["freed_in"].clone();
+    let freed = leak(&sample());
+    let [one] = &freed.as_array().unwrap()[..] else { panic!("{freed}") };
+    // Of four looks three found this stack, and one another that is not known.
+    assert_eq!((&one["share"], &one["count"], &one["samples"]), (&json!(0.75), &json!(3), &json!(2)));
+    assert_eq!((&one["by"], &one["complete"]), (&json!("free"), &json!(true)));
+    let offsets: Vec<_> = one["frames"].as_array().unwrap().iter().map(|frame| &frame["offset"]).collect();
+    assert_eq!(offsets, [&json!(0x3000), &json!(0x1000), &json!(0x1000)]);
+}
+
+#[test]
+fn freeing_stacks_that_look_alike_are_one_and_too_many_are_none() {
+    let mut builder = Builder::new();
+    let server = builder.module("/opt/app/bin/server", 0x10_0000);
+    let main = builder.node(0, server, 0x10_1000);
+    let twins = [main, main].map(|parent| builder.node(parent, server, 0x10_2000));
+    let site = builder.site(main, Origin::Malloc);
+    builder.live(0x5000_0000, payload(site, 100));
+    builder.tally(site, 0, counts(1_000_001, 100, 1_000_000), &[]);
+    twins.iter().for_each(|twin| builder.free_site(site, *twin, Means::Free, 10, u64::MAX / 2));
+    builder.free_site(site, twins[0], Means::Realloc, 1, u64::MAX);
+    for address in 0..1000 {
+        let other = builder.node(main, server, 0x10_3000 + address);
+        builder.free_site(site, other, Means::Free, 1, 1);
+    }
+    let found = json(report(&builder.build(), &Selection::default()));
+    let freed = found["stacks"][0]["freed_in"].as_array().unwrap().clone();
+    assert!((3..=64).contains(&freed.len()), "{}", freed.len());
+    let of: Vec<_> =
+        freed[..2].iter().map(|one| (one["by"].as_str().unwrap(), one["samples"].as_u64())).collect();
+    assert!(of.contains(&("free", Some(20))) && of.contains(&("realloc", Some(1))), "{of:?}");
+    assert!(freed.iter().all(|one| one["share"].as_f64().unwrap() <= 1.0));
 }
 
 #[test]

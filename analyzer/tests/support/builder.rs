@@ -1,6 +1,7 @@
 //! Makes small traces in memory by the rules of `libleak_format`, for tests and for the fuzzer's corpus.
 
 use libleak_format::events::{CHUNK_SIZE, ChunkHeader, Context, Event, MAX_EVENT};
+use libleak_format::free_sites::{FreeSite, Means};
 use libleak_format::header::{HEADER_SIZE, MAGIC, VERSION};
 use libleak_format::live::{Entry, Key, Payload};
 use libleak_format::region::{Extent, PAGE, descriptor_offset, extent_records};
@@ -28,6 +29,7 @@ pub struct Builder {
     tallies: Array,
     lifetimes: Array,
     estimates: Array,
+    free_sites: Array,
     chunks: Array,
     live: Array,
 }
@@ -107,6 +109,7 @@ impl Builder {
             tallies: Array::new(RegionKind::Tallies, size_of::<Tally>(), 4),
             lifetimes: Array::new(RegionKind::Lifetimes, size_of::<Lifetimes>(), 4),
             estimates: Array::new(RegionKind::Estimates, size_of::<Estimates>(), 4),
+            free_sites: Array::new(RegionKind::FreeSites, size_of::<FreeSite>(), 4),
             chunks: Array::new(RegionKind::Events, CHUNK_SIZE, 0),
             live: Array::new(RegionKind::Live, size_of::<Entry>(), 7),
         };
@@ -243,6 +246,17 @@ impl Builder {
         self.tallies.push(&tally);
     }
 
+    /// `samples` frees of blocks of `site` by `stack`, which stand for `frees`.
+    pub fn free_site(&mut self, site: u32, stack: u32, means: Means, samples: u64, frees: u64) {
+        let record: FreeSite = zeroed();
+        record.site.store(site + 1, Relaxed);
+        record.stack.store(stack, Relaxed);
+        record.means.store(means as u32, Relaxed);
+        record.samples.store(samples, Relaxed);
+        record.frees.store(frees, Relaxed);
+        self.free_sites.push(&record);
+    }
+
     /// An outstanding block.
     pub fn live(&mut self, address: u64, block: Payload) {
         self.live_at_rate(address, block, 0);
@@ -294,13 +308,15 @@ impl Builder {
             tallies,
             lifetimes,
             estimates,
+            free_sites,
             live,
             chunks,
             ..
         } = self;
-        for array in
-            [strings, modules, threads, slots, nodes, sites, tallies, lifetimes, estimates, live, chunks]
-        {
+        for array in [
+            strings, modules, threads, slots, nodes, sites, tallies, lifetimes, estimates, free_sites, live,
+            chunks,
+        ] {
             let mut extents = Vec::new();
             let mut rest = &array.records[..];
             while !rest.is_empty() {
@@ -375,6 +391,8 @@ pub fn sample() -> Vec<u8> {
     builder.live(0x6000_0000, payload(caches, 4096, 0, 7));
     builder.live(0x7000_0000, payload(mapped, 1 << 20, 0, 1));
     builder.tally(leaks, worker, counts(10, 48, 4), &[(3, 3), (9, 1)]);
+    builder.free_site(leaks, cache, Means::Free, 2, 3);
+    builder.free_site(leaks, 0, Means::Free, 1, 1);
     builder.tally(caches, 0, counts(1, 4096, 0), &[]);
     builder.tally(mapped, 0, counts(1, 1 << 20, 0), &[]);
     let events: Vec<Event> = (0..20)

@@ -38,7 +38,7 @@ impl Thread {
     }
 
     fn free(&mut self, size: u64) {
-        self.count(|counters, heap| counters.freed(Some(heap), size, 0));
+        self.count(|counters, heap| _ = counters.freed(Some(heap), size, 0));
     }
 }
 

@@ -60,7 +60,7 @@ fn sentence(text: &Text, entry: &StackEntry, wording: &Wording) -> String {
             format!("{} {verb} {}", part(place.weight, siblings.weight, exact), place.name)
         })
         .collect();
-    let rest = siblings.weight.saturating_sub(shown.iter().map(|place| place.weight).sum());
+    let rest = shown.iter().fold(siblings.weight, |rest, place| rest.saturating_sub(place.weight));
     if rest > 0 {
         parts.push(format!("{} elsewhere", part(rest, siblings.weight, exact)));
     }
@@ -165,4 +165,38 @@ fn is_deallocator(frame: &Frame) -> bool {
     let plain = names::function(name, usize::MAX);
     let last = plain.rsplit("::").next().unwrap_or(&plain).to_ascii_lowercase();
     last.contains("free") || last.contains("dealloc")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(function: &str) -> Frame {
+        Frame { function: Some(function.into()), ..Frame::default() }
+    }
+
+    #[test]
+    fn functions_that_free_for_others_are_known_by_their_names() {
+        for name in ["xfree", "sqlite3_free", "Pool::deallocate(void*)", "g_free_sized", "Perl_safesysfree"] {
+            assert!(is_deallocator(&frame(name)), "{name}");
+        }
+        for name in ["Session::close(FreeList&)", "session_close", "Freezer::open()::run", "main"] {
+            assert!(!is_deallocator(&frame(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_standard_library_in_a_program_is_not_the_programs_own() {
+        assert!(is_standard(&frame("std::vector<Buffer>::~vector()")));
+        assert!(is_standard(&frame("core::ptr::drop_in_place<app::Session>")));
+        assert!(!is_standard(&frame("app::stdin")));
+    }
+
+    #[test]
+    fn a_part_is_never_called_the_whole() {
+        assert_eq!(part(9, 10, true), "90 %");
+        assert_eq!(part(9, 10, false), "~90 %");
+        assert_eq!(part(9999, 10_000, false), ">99 %");
+        assert_eq!(part(1, 10_000, false), "<1 %");
+    }
 }
