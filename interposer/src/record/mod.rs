@@ -80,14 +80,14 @@ fn site(state: &mut State, caller: &Caller, origin: Origin) -> Option<u32> {
         None => new_site(state, caller, memory, origin)?,
     };
     #[cfg(feature = "verify")]
-    verify(state, caller, site);
+    verify(state, caller, sites::get(site).stack.load(Relaxed));
     Some(site)
 }
 
-/// Compares the stack of a site with a plain walk.
+/// Compares a stack with a plain walk.
 #[cfg(feature = "verify")]
-fn verify(state: &mut State, caller: &Caller, site: u32) {
-    let expected = stacks::addresses(sites::get(site).stack.load(Relaxed));
+fn verify(state: &mut State, caller: &Caller, stack: u32) {
+    let expected = stacks::addresses(stack);
     let mut memory = state.stack.memory(caller.sp);
     if !state.walker.verify(caller, &mut memory, &mut state.context, expected) {
         lose(|lost| &lost.wrong_stacks);
@@ -126,6 +126,8 @@ pub fn freeing_stack(state: &mut State) -> Option<(u32, usize)> {
     let mut memory = state.stack.memory(registers.sp);
     let caller = walk::caller(&registers, &mut memory, &mut state.context)?;
     let stack = state.walker.glance(&caller, &mut memory, &mut state.context, root, stacks::child)?;
+    #[cfg(feature = "verify")]
+    verify(state, &caller, stack);
     Some((stack, caller.pc))
 }
 
