@@ -85,8 +85,9 @@ FUNCTION void regions(void) {
     inside[1] = (char *)former + 8;
 }
 
+// Of a thread that runs the whole stack counts.
 FUNCTION void overwrite(void) {
-    char frame[4096];
+    char frame[64 * 1024];
     memset(frame, 0, sizeof frame);
     __asm__ volatile("" : : "r"(frame) : "memory");
 }
