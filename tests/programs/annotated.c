@@ -2,6 +2,7 @@
 // looked up weakly, as annotated programs do. The name of the function that allocates a block begins with its kind;
 // `suppressed_…` is definite, but suppressed by the program. Prints what it is told of its leaks.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "keep.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -85,24 +86,30 @@ FUNCTION void regions(void) {
     inside[1] = (char *)former + 8;
 }
 
-// Of a thread that runs the whole stack counts.
 FUNCTION void overwrite(void) {
-    char frame[64 * 1024];
+    char frame[4096];
     memset(frame, 0, sizeof frame);
     __asm__ volatile("" : : "r"(frame) : "memory");
 }
 
 static volatile int stop;
+static volatile int waiting;
 
 static void *works(void *nothing) {
     void *volatile held = reachable_of_another_thread();
-    void *volatile lost = definite_of_another_thread();
-    lost = NULL;
-    overwrite();
     while (!stop)
         free(malloc(10));
-    (void)lost;
     return held == NULL ? nothing : NULL;
+}
+
+// Of a thread that runs the whole stack counts; of this one it is known how far it has come.
+static void *waits(void *nothing) {
+    keep(definite_of_another_thread());
+    keep(NULL);
+    waiting = gettid();
+    for (;;)
+        pause();
+    return nothing;
 }
 
 int main(int count, char **args) {
@@ -116,16 +123,21 @@ int main(int count, char **args) {
             keep(NULL);
         }
     }
-    pthread_t thread;
-    if (!strcmp(way, "threads"))
+    pthread_t thread, other;
+    if (!strcmp(way, "threads")) {
         pthread_create(&thread, NULL, works, NULL);
+        pthread_create(&other, NULL, waits, NULL);
+    }
     if (!strcmp(way, "recover"))
         printf("before: %d\n", __lsan_do_recoverable_leak_check());
     lose();
     regions();
     overwrite();
-    if (!strcmp(way, "threads"))
-        usleep(20000);
+    if (!strcmp(way, "threads")) {
+        while (!waiting)
+            usleep(1000);
+        until_asleep(waiting);
+    }
     if (!strcmp(way, "recover") || !strcmp(way, "threads"))
         printf("after: %d\n", __lsan_do_recoverable_leak_check());
     if (!strcmp(way, "check") || !strcmp(way, "threads")) {
