@@ -40,6 +40,7 @@ pub mod header;
 pub mod kinds;
 pub mod live;
 pub mod mailbox;
+pub mod markers;
 pub mod modules;
 pub mod origin;
 pub mod record;

@@ -50,6 +50,8 @@ pub enum RegionKind {
     Roots = 18,
     /// Tables of virtual functions that blocks begin with: [`crate::classes`].
     Classes = 19,
+    /// Moments that the program has given a name: [`crate::markers`].
+    Markers = 20,
 }
 
 /// Where a region's records lie. 384 bytes, at [`descriptor_offset`] of its kind.

@@ -8,7 +8,7 @@ use super::progress::Progress;
 use crate::analysis::module_ref;
 use crate::report::{Format, Info};
 use crate::symbols::Request;
-use crate::trace::Window;
+use crate::trace::Span;
 use std::io;
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let color = options.behaviour.color(&io::stdout());
     let mut status = 0;
     for (index, path) in options.traces.iter().enumerate() {
-        let trace = match load::trace(path, Window::default(), &progress) {
+        let trace = match load::trace(path, &Span::default(), &progress) {
             Ok(trace) => trace,
             Err(failure) => {
                 status = failure.report();

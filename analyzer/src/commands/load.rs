@@ -6,7 +6,7 @@ use super::progress::Progress;
 use crate::analysis::{Names, Selection};
 use crate::report::{Report, escape};
 use crate::symbols::PerfMap;
-use crate::trace::{Trace, Window};
+use crate::trace::{Span, Trace};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,9 +14,9 @@ use std::time::{Duration, UNIX_EPOCH};
 const MAX_PERF_MAP: u64 = 256 << 20;
 
 /// Reads the trace at `path`, or what was born within a part of it.
-pub(super) fn trace(path: &Path, window: Window, progress: &Progress) -> Result<Trace, Failure> {
+pub(super) fn trace(path: &Path, span: &Span, progress: &Progress) -> Result<Trace, Failure> {
     progress.say(&format!("reading {}", escape(&path.to_string_lossy())));
-    let trace = Trace::open_within(path, window, None).map_err(|error| Failure::file(path, error));
+    let trace = Trace::open_within(path, span, None).map_err(|error| Failure::file(path, error));
     progress.clear();
     trace
 }

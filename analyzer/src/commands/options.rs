@@ -5,7 +5,7 @@ use super::output::OutputOptions;
 use crate::analysis::{self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Wanted};
 use crate::report::Layout;
 use crate::symbols;
-use crate::trace::Window;
+use crate::trace::{Moment, Span};
 use clap::{Args, ValueEnum};
 use regex::Regex;
 use std::io::IsTerminal;
@@ -56,12 +56,12 @@ pub(super) struct View {
     /// Only stacks of these verdicts
     #[arg(long, value_name = "VERDICT,…", value_enum, value_delimiter = ',')]
     verdict: Vec<Verdict>,
-    /// Only blocks born at TIME or later (seconds since the start, or 90s, 5m, 1h, 2d), and what grew since
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    from: Option<f64>,
+    /// Only blocks born at TIME or later (seconds since the start, or 90s, 5m, 1h, 2d; or a marker), and what grew since
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<Moment>,
     /// Only blocks born before TIME, and what had grown by then
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    to: Option<f64>,
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<Moment>,
     /// Only stacks with a function that matches (repeatable)
     #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
     function: Vec<Regex>,
@@ -184,11 +184,9 @@ impl View {
     }
 
     /// The part of the run to look at.
-    pub(super) fn window(&self) -> Result<Window, Failure> {
-        match (self.from, self.to) {
-            (Some(from), Some(to)) if from >= to => Err(Failure::usage("--from must be earlier than --to")),
-            (from, to) => Ok(Window { from, to }),
-        }
+    pub(super) fn span(&self) -> Result<Span, Failure> {
+        let span = Span { from: self.from.clone(), to: self.to.clone() };
+        if span.is_empty() { Err(Failure::usage("--from must be earlier than --to")) } else { Ok(span) }
     }
 
     /// Whether a stack was asked for by its fingerprint.
@@ -309,6 +307,15 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// Seconds, with a suffix or without: `90`, `1.5s`, `5m`, `1h`, `2d`.
+/// A time, or a marker: any name that does not begin like a number, or stands after `marker:`.
+fn moment(text: &str) -> Result<Moment, String> {
+    match text.strip_prefix("marker:") {
+        Some(name) => Ok(Moment::Marker(name.to_owned())),
+        None if text.starts_with(|c: char| c.is_alphabetic()) => Ok(Moment::Marker(text.to_owned())),
+        None => time(text).map(Moment::Seconds),
+    }
+}
+
 fn time(text: &str) -> Result<f64, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[number.len()..] {
@@ -321,12 +328,24 @@ fn time(text: &str) -> Result<f64, String> {
     };
     let number = number.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
     let seconds = number.zip(factor).map(|(number, factor)| number * factor);
-    seconds.ok_or_else(|| "a time is seconds since the start, or a number with ms, s, m, h or d".to_owned())
+    seconds.ok_or_else(|| {
+        "a time is seconds since the start, or a number with ms, s, m, h or d; or the name of a marker"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{size, time};
+    use super::{moment, size, time};
+    use crate::trace::Moment;
+
+    #[test]
+    fn what_does_not_begin_like_a_number_is_a_marker() {
+        assert_eq!(moment("90s"), Ok(Moment::Seconds(90.0)));
+        assert_eq!(moment("warm"), Ok(Moment::Marker("warm".into())));
+        assert_eq!(moment("marker:2nd"), Ok(Moment::Marker("2nd".into())));
+        assert!(moment("2nd").is_err() && moment("-1").is_err());
+    }
 
     #[test]
     fn times_take_suffixes() {

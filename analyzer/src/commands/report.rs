@@ -6,7 +6,7 @@ use super::options::{Behaviour, Reporting};
 use super::output::{Outputs, to_stdout};
 use super::progress::Progress;
 use crate::report::Report;
-use crate::trace::{Trace, Window};
+use crate::trace::{Span, Trace};
 use std::io;
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let mut status = 0;
     let mut reports: Vec<Report> = Vec::new();
     for path in &traces {
-        match load::trace(path, printer.window, &printer.progress) {
+        match load::trace(path, &printer.span, &printer.progress) {
             Ok(trace) => reports.push(printer.report(trace)),
             Err(failure) => status = failure.report(),
         }
@@ -47,7 +47,7 @@ pub(super) struct Printer<'a> {
     reporting: &'a Reporting,
     outputs: Outputs,
     /// What part of the run is asked for.
-    pub(super) window: Window,
+    pub(super) span: Span,
     /// How far it has come.
     pub(super) progress: Progress,
 }
@@ -56,9 +56,9 @@ impl Printer<'_> {
     /// After all options have been checked.
     pub(super) fn new(reporting: &Reporting) -> Result<Printer<'_>, Failure> {
         let outputs = reporting.output.check(false)?;
-        let window = reporting.view.window()?;
+        let span = reporting.view.span()?;
         reporting.behaviour.set_jobs()?;
-        Ok(Printer { reporting, outputs, window, progress: Progress::new(reporting.behaviour.quiet) })
+        Ok(Printer { reporting, outputs, span, progress: Progress::new(reporting.behaviour.quiet) })
     }
 
     /// The report on a trace.

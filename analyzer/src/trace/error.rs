@@ -12,6 +12,15 @@ pub enum OpenError {
     NotAFile,
     /// The bytes are not a trace that this version reads.
     Refused(Refusal),
+    /// The part of the run that was asked for is bounded by a marker that the trace does not have.
+    NoMarker {
+        /// The marker.
+        name: String,
+        /// Markers that it has, not all if they are many.
+        known: Vec<String>,
+    },
+    /// The part of the run that was asked for ends before it begins.
+    EmptyPart,
 }
 
 impl fmt::Display for OpenError {
@@ -24,6 +33,13 @@ impl fmt::Display for OpenError {
             OpenError::Io(error) => write!(f, "cannot be read: {error}"),
             OpenError::NotAFile => f.write_str("not a regular file; name a trace file"),
             OpenError::Refused(refusal) => refusal.fmt(f),
+            OpenError::NoMarker { name, known } if known.is_empty() => {
+                write!(f, "has no marker '{name}', nor any other (libleak.h tells how to set them)")
+            }
+            OpenError::NoMarker { name, known } => {
+                write!(f, "has no marker '{name}'; it has '{}'", known.join("', '"))
+            }
+            OpenError::EmptyPart => f.write_str("the part that was asked for ends before it begins"),
         }
     }
 }

@@ -18,6 +18,7 @@ mod held;
 mod kinds;
 mod layout;
 mod live;
+mod markers;
 mod modules;
 mod process;
 mod sites;
@@ -38,12 +39,13 @@ pub use held::{Held, Root, Way};
 pub use kinds::{Amount, Checked, KindCounts};
 pub use layout::RegionSummary;
 pub use live::{LiveSummary, MAX_THREADS};
+pub use markers::Marker;
 pub use modules::{Module, Thread};
 pub use process::{Ending, HeapCounters, Lost, Process, Settings};
 pub use sites::{Histogram, Site};
 pub use slots::Undecided;
 pub use stacks::{Frame, StackEnd, StackId, Stacks};
-pub use window::Window;
+pub use window::{Moment, Span, Window};
 
 use checkpoints::Levels;
 use file::TraceFile;
@@ -84,6 +86,8 @@ pub struct Trace {
     pub sites: Vec<Site>,
     /// What part of the run is looked at.
     pub window: Window,
+    /// Moments that the program gave a name, by time.
+    pub markers: Vec<Marker>,
     /// Checkpoints by time.
     pub checkpoints: Vec<Checkpoint>,
     /// Operations that the end of the process, or this moment, left undecided.
@@ -100,17 +104,17 @@ impl Trace {
     ///
     /// If the file cannot be read, is no trace, or is one that this version does not know.
     pub fn open(path: &Path) -> Result<Trace, OpenError> {
-        Trace::open_within(path, Window::default(), None)
+        Trace::open_within(path, &Span::default(), None)
     }
 
-    /// Like [`Trace::open`]; only blocks that were born within `window` count as outstanding. `pid`, if it is given, is that of the process
+    /// Like [`Trace::open`]; only blocks that were born within `span` count as outstanding. `pid`, if it is given, is that of the process
     /// here; in its own namespace it may have another one.
     ///
     /// # Errors
     ///
-    /// Those of [`Trace::open`].
-    pub fn open_within(path: &Path, window: Window, pid: Option<u32>) -> Result<Trace, OpenError> {
-        Ok(Trace::read(path, TraceFile::open(path)?, window, pid))
+    /// Those of [`Trace::open`], and if there is no such part.
+    pub fn open_within(path: &Path, span: &Span, pid: Option<u32>) -> Result<Trace, OpenError> {
+        Trace::read(path, TraceFile::open(path)?, span, pid)
     }
 
     /// Reads a trace that is in memory; `path` is only remembered.
@@ -119,10 +123,10 @@ impl Trace {
     ///
     /// If the bytes are no trace, or one that this version does not know.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Trace, OpenError> {
-        Ok(Trace::read(path, TraceFile::from_bytes(bytes)?, Window::default(), None))
+        Trace::read(path, TraceFile::from_bytes(bytes)?, &Span::default(), None)
     }
 
-    fn read(path: &Path, file: TraceFile, window: Window, pid: Option<u32>) -> Trace {
+    fn read(path: &Path, file: TraceFile, span: &Span, pid: Option<u32>) -> Result<Trace, OpenError> {
         let mut warnings = Warnings::default();
         let (header, bytes) = (file.header(), file.bytes());
         let strings = Strings::open(bytes);
@@ -145,6 +149,8 @@ impl Trace {
             "stack frames are missing or damaged: stacks end there",
         );
 
+        let markers = markers::read(bytes, &clock, &strings, &mut warnings);
+        let window = span.resolve(&markers)?;
         let table = LiveTable::open(bytes, header, &mut warnings);
         let mut blocks = table.scan(sites.len(), &window.births(&clock));
         let in_flight = slots::read(bytes, ending, &table, &mut blocks, &mut warnings);
@@ -161,6 +167,7 @@ impl Trace {
             lost: Lost::read(&header.lost),
             clock,
             window,
+            markers,
             heap,
             modules: modules::modules(bytes, &strings, &mut warnings),
             threads: modules::threads(bytes, &mut warnings),
@@ -173,7 +180,7 @@ impl Trace {
             file,
         };
         trace.duration = trace.measure();
-        trace
+        Ok(trace)
     }
 
     /// How long freed blocks of each of these sites had lived; in the same order.

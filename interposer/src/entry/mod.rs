@@ -12,6 +12,7 @@ pub mod limits;
 pub mod loader;
 pub mod lsan;
 pub mod malloc;
+pub mod marker;
 pub mod mmap;
 pub mod process;
 pub mod signals;

@@ -10,6 +10,7 @@ pub mod index;
 pub mod live;
 pub mod mailbox;
 pub mod mappings;
+pub mod markers;
 pub mod modules;
 pub mod ring;
 pub mod sampling;
@@ -69,6 +70,7 @@ pub fn open(ring_limit: u64) {
     ring::open(ring_limit);
     checkpoints::open();
     mailbox::open();
+    markers::open();
 }
 
 /// The site of an allocation by `origin`, called at `caller`. `None` if the file is full.

@@ -48,7 +48,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let recorded = process::find(options.pid)?;
     check(&recorded, &options, &printer.progress)?;
     printer.progress.say("reading the trace");
-    let trace = Trace::open_within(&recorded.path, printer.window, Some(recorded.pid));
+    let trace = Trace::open_within(&recorded.path, &printer.span, Some(recorded.pid));
     let trace = trace.map_err(|error| Failure::file(&recorded.path, error))?;
     printer.progress.clear();
     if !matches!(trace.settings.checked, Checked::Done { .. }) {

@@ -90,7 +90,7 @@ fn checked_ring(text: &str) -> Result<String, String> {
 /// Runs the program and reports. Gives the program's status.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let outputs = options.reporting.output.check(true)?;
-    options.reporting.view.window()?;
+    options.reporting.view.span()?;
     options.reporting.behaviour.set_jobs()?;
     let library =
         library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;

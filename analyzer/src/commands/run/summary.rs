@@ -53,7 +53,7 @@ impl Summary<'_> {
         let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let mut reports = Vec::new();
         for path in paths {
-            let trace = load::trace(path, self.options.reporting.view.window()?, self.progress)?;
+            let trace = load::trace(path, &self.options.reporting.view.span()?, self.progress)?;
             let mut report = load::report(trace, &selection, &self.options.reporting, self.progress);
             report.is_kept = !self.recording.is_temporary || report.has_outstanding();
             if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(path)) {
