@@ -10,6 +10,7 @@ fn report_of(fixture: &Fixture) -> Report {
     assert_eq!(report.trace.end, End::Exit);
     assert_eq!(report.trace.exit_status, Some(0));
     assert_eq!(report.trace.dropped_events, 0, "dropped events");
+    assert_eq!(report.trace.unknown_frees, 0, "frees of unknown blocks");
     report
 }
 

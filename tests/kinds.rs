@@ -101,6 +101,16 @@ fn every_block_has_the_kind_that_memcheck_gives_it() {
 }
 
 #[test]
+fn what_glibc_keeps_about_free_memory_holds_no_block_before_it() {
+    let fixture = Fixture::c("kinds_last.c");
+    let program = Program::new(fixture.executable());
+    let report = assert_behaves_the_same(&program).report();
+    assert_named_right(&report);
+    assert_all_seen(&report, &fixture);
+    assert_memcheck_agrees(&program, &report);
+}
+
+#[test]
 fn what_is_lost_with_a_block_is_counted_with_it() {
     let report = Program::new(Fixture::c("kinds.c").executable()).traced().report();
     assert_eq!(only(&report, "definite_head").lost_with, Amount { blocks: 2, bytes: 17 + 18 });

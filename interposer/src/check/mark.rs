@@ -89,6 +89,8 @@ struct Pointer {
 enum From {
     /// They begin at a root; whether the block that holds them is certainly reached, and its position plus 1; 0 if it is a root itself.
     Root { certain: bool, holder: u32 },
+    /// They begin in the C library's data, where glibc keeps pointers to its own chunks, too.
+    Libc,
     /// The block is lost with the one at this position.
     Lost { leader: u32 },
 }
@@ -166,11 +168,12 @@ impl<'a> Marker<'a> {
 
     /// As [`Marker::roots`], of a file: its pages are asked for one by one, since the file may have become shorter.
     pub fn roots_of_file(&mut self, start: usize, end: usize) {
-        for page in (start..end).step_by(PAGE) {
-            if sys::is_readable(page) {
-                self.words(page.max(start), (page + PAGE).min(end), ROOT);
-            }
-        }
+        self.scan_file(start, end, ROOT);
+    }
+
+    /// As [`Marker::roots_of_file`], of the C library's data.
+    pub fn roots_of_libc(&mut self, start: usize, end: usize) {
+        self.scan_file(start, end, From::Libc);
     }
 
     /// Follows all pointers from what was marked.
@@ -259,6 +262,14 @@ impl<'a> Marker<'a> {
         });
     }
 
+    fn scan_file(&mut self, start: usize, end: usize, from: From) {
+        for page in (start..end).step_by(PAGE) {
+            if sys::is_readable(page) {
+                self.words(page.max(start), (page + PAGE).min(end), from);
+            }
+        }
+    }
+
     /// Goes through the pages of a range that exist. False if the kernel does not tell which do.
     fn present(&mut self, start: usize, end: usize, from: From) -> bool {
         /// Present, swapped out (Documentation/admin-guide/mm/pagemap.rst).
@@ -342,37 +353,43 @@ impl<'a> Marker<'a> {
 
     fn reach(&mut self, block: &Block, pointer: &Pointer) {
         let Pointer { word, at, from } = *pointer;
+        if matches!(from, From::Libc) && begins_next_chunk(block, word) {
+            return;
+        }
         refer(block.position, 1);
+        let (certain, holder) = match from {
+            From::Root { certain, holder } => (certain, holder),
+            From::Libc => (true, 0),
+            From::Lost { leader } => return self.lose(block, leader),
+        };
         let old = finding(block.position).load(Relaxed);
-        match from {
-            From::Root { certain, holder } => {
-                let present = kind(old);
-                if present == Some(Kind::Reachable) {
-                    self.settle(word, block.address, block.size.max(1), block.position);
-                    return;
-                }
-                let reaches = certain && (word == block.address || self.is_held_inside(block, word));
-                let kind = if reaches { Kind::Reachable } else { Kind::Possible };
-                if present != Some(kind) {
-                    self.push(block, kind, old, holder);
-                    if holder == 0 {
-                        self.roots.add(block.position, self.root_kind, at);
-                    }
-                } else if !self.is_object(block) {
-                    // Pointers to its first words may still be such that hold it.
-                    let first = block.address + HELD_INSIDE;
-                    let length = block.size.saturating_sub(HELD_INSIDE);
-                    self.settle(word, first, length, block.position);
-                }
+        let present = kind(old);
+        if present == Some(Kind::Reachable) {
+            self.settle(word, block.address, block.size.max(1), block.position);
+            return;
+        }
+        let reaches = certain && (word == block.address || self.is_held_inside(block, word));
+        let kind = if reaches { Kind::Reachable } else { Kind::Possible };
+        if present != Some(kind) {
+            self.push(block, kind, old, holder);
+            if holder == 0 {
+                self.roots.add(block.position, self.root_kind, at);
             }
-            From::Lost { leader } if block.position == leader => {
-                finding(leader).store(old | CYCLE, Relaxed);
-            }
-            From::Lost { leader } => {
-                if old == 0 || kind(old) == Some(Kind::Definite) {
-                    self.push(block, Kind::Indirect, old, leader + 1);
-                }
-            }
+        } else if !self.is_object(block) {
+            // Pointers to its first words may still be such that hold it.
+            let first = block.address + HELD_INSIDE;
+            let length = block.size.saturating_sub(HELD_INSIDE);
+            self.settle(word, first, length, block.position);
+        }
+    }
+
+    /// A lost block, the one at `leader` or one that is lost with it, points to this one.
+    fn lose(&mut self, block: &Block, leader: u32) {
+        let old = finding(block.position).load(Relaxed);
+        if block.position == leader {
+            finding(leader).store(old | CYCLE, Relaxed);
+        } else if old == 0 || kind(old) == Some(Kind::Definite) {
+            self.push(block, Kind::Indirect, old, leader + 1);
         }
     }
 
@@ -480,6 +497,13 @@ fn is_vtable(regions: &Regions, checked_page: &Cell<usize>, address: usize) -> b
         }
     }
     false
+}
+
+/// Whether a word of glibc's is the address of the chunk after this block's, as its lists of free memory and its pointer to what was never
+/// given out are: a chunk begins 16 bytes before its block, and the first 8 of them belong to the block before (glibc, malloc/malloc.c,
+/// `struct malloc_chunk`).
+fn begins_next_chunk(block: &Block, word: usize) -> bool {
+    word != block.address && word.is_multiple_of(2 * WORD) && word + WORD >= block.address + block.size
 }
 
 /// Only pointers to offsets below this may hold a block that is no object: behind a length, before a string's characters.

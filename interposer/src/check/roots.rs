@@ -2,7 +2,7 @@
 //!
 //! | memory | roots |
 //! | --- | --- |
-//! | of a file, writable | all of it: data of the executable and of libraries, shared files |
+//! | of a file, writable | all of it: data of the executable and of libraries, shared files; in the C library's, what glibc's allocator keeps about its own chunks is none |
 //! | stack of a thread | from its stack pointer outwards, if that is known, else all of it; with it the thread's control block and its static thread-local storage, which glibc puts at the top |
 //! | stack of a thread that has ended | nothing; glibc keeps it for the next one |
 //! | mapped by the program itself | all of it |
@@ -17,7 +17,7 @@ use super::snapshot::Caller;
 use super::threads::Threads;
 use crate::capture::registers::Registers;
 use crate::record::{mappings, stacks};
-use crate::{arch, arena, file, runtime, sys, thread};
+use crate::{arch, arena, elf, file, next, runtime, sys, thread};
 use libleak_format::header::{Attach, Inherited};
 use libleak_format::roots::RootKind;
 
@@ -50,6 +50,8 @@ struct Finder<'a, 'b> {
     others: &'a [usize],
     /// libleak's own memory, by address.
     own: &'a [Range],
+    /// The C library.
+    libc: Range,
     tid_offset: Option<usize>,
     /// Whether every block of the program's is known.
     all_known: bool,
@@ -65,6 +67,7 @@ pub fn visit(marker: &mut Marker, caller: &Caller, threads: &Threads, regions: &
         registers: caller.registers,
         others: caller.others,
         own,
+        libc: libc(),
         tid_offset: tid_offset(threads.tid),
         all_known: all_known(),
     };
@@ -92,6 +95,13 @@ fn own_memory(caller: &Caller, pool: &mut Pool) -> Option<&'static [Range]> {
     let own = &mut own[..count];
     own.sort_unstable_by_key(|range| range.start);
     Some(own)
+}
+
+/// Where the C library is: its data are roots, but not all of their words are the program's.
+fn libc() -> Range {
+    let image = next::image_of(c"gnu_get_libc_version");
+    let (start, end, _) = image.and_then(elf::extent).unwrap_or_default();
+    Range { start, end }
 }
 
 /// Whether the live table has all blocks. If not, what lies between the known ones may be blocks too.
@@ -224,7 +234,11 @@ impl Finder<'_, '_> {
     fn data(&mut self, region: &Region, number: usize, start: usize, end: usize) {
         self.marker.come_to(RootKind::Data);
         if region.is_file() && region.is_writable() {
-            self.marker.roots_of_file(start, end);
+            if (self.libc.start..self.libc.end).contains(&start) {
+                self.marker.roots_of_libc(start, end);
+            } else {
+                self.marker.roots_of_file(start, end);
+            }
         } else if !region.is_file() && self.is_data(region, number) {
             self.anonymous(region, number, start, end);
         }
