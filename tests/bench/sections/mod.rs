@@ -4,6 +4,7 @@ mod analysis;
 mod churn;
 mod counts;
 mod fixed;
+mod leak_check;
 mod memory;
 mod patterns;
 mod programs;
@@ -36,6 +37,11 @@ pub const SECTIONS: &[Section] = &[
     Section { name: "memory", about: "resident memory and file per live block", run: memory::run },
     Section { name: "size", about: "bytes of trace per event", run: size::run },
     Section { name: "analysis", about: "time and memory of a report", run: analysis::run },
+    Section {
+        name: "leak-check",
+        about: "pauses, time and memory of the leak check of a running process",
+        run: leak_check::run,
+    },
     Section { name: "redis", about: "throughput of redis-server", run: redis::run },
     Section { name: "programs", about: "real programs: wall-clock and processor time", run: programs::run },
     Section { name: "counts", about: "instructions per malloc and free, by function", run: counts::run },
