@@ -1,8 +1,9 @@
 //! `leak-analyze leak-check PID`: a running process is checked, goes on at once, and notices nothing; at its end it is checked as ever.
 
+use libleak_tests::inside::MemoryGroup;
 use libleak_tests::program::traces_in;
 use libleak_tests::{
-    End, Fixture, Kinds, Outcome, Program, Report, Scratch, Traced, artefacts, assert_one_line, missing,
+    End, Fixture, Kinds, Outcome, Program, Report, Scratch, Traced, artefacts, assert_one_line, missing, skip,
 };
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -366,4 +367,38 @@ fn what_is_no_recorded_process_is_named() {
     assert_eq!(outcome.code(), 3);
     assert_one_line(&outcome.errors(), &["LIBLEAK_SAMPLE"]);
     sampled.end().succeeded();
+}
+
+#[test]
+fn without_room_in_the_cgroup_there_is_no_check_and_the_process_lives() {
+    let Some(group) = MemoryGroup::new("check", 1 << 30) else { return };
+    let folder = Path::new("/dev/shm").join(format!("libleak-tests-{}-check", std::process::id()));
+    // Memory that the kernel does not take back, the trace included: a million blocks.
+    if std::fs::create_dir(&folder).is_err() {
+        return skip::skip("/dev/shm takes no folder");
+    }
+    let pauses = Program::new(Fixture::c("pauses.c").executable()).args(["32", "32"]);
+    let program = group.holding(&pauses).env("LIBLEAK_ONLY", "*pauses*");
+    let run = |room: Option<u64>| {
+        let child = program.preloaded(&folder).spawn();
+        let mut running = Running { child, folder: Scratch::new() };
+        running.expect_line("ready");
+        if let Some(bytes) = room {
+            group.leave(bytes);
+        }
+        let asked = running.check(&["--format", "json"]);
+        Outcome::of(running.child, b"").succeeded();
+        let file = traces_in(&folder).pop().expect("a trace");
+        let report = Report::of(&file);
+        std::fs::remove_file(file).expect("it was there");
+        (asked, report)
+    };
+    let (ample, tight) = (run(None), run(Some(4 << 20)));
+    std::fs::remove_dir_all(&folder).expect("it was made above");
+    assert!(ample.1.trace.checked, "{:?}", ample.1.trace.unchecked_because);
+    ample.0.succeeded();
+    let why = "the cgroup's memory limit leaves no room for it";
+    assert_eq!(tight.1.trace.unchecked_because.as_deref(), Some(why));
+    assert_eq!(tight.0.code(), 3, "{}", tight.0.errors());
+    assert!(tight.0.errors().contains(why), "{}", tight.0.errors());
 }

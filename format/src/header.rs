@@ -230,6 +230,8 @@ impl Check {
     pub const OWN_ALLOCATOR: u32 = 11;
     /// The program says that none is to be made, by `__lsan_is_turned_off`.
     pub const TURNED_OFF: u32 = 12;
+    /// The cgroup's memory limit leaves no room for it.
+    pub const NO_ROOM: u32 = 13;
 }
 
 /// Bits of [`Header::allocator`].

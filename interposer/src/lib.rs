@@ -30,6 +30,7 @@ mod arch;
 mod arena;
 mod aside;
 mod capture;
+mod cgroup;
 mod check;
 mod clock;
 mod confined;

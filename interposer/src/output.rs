@@ -5,7 +5,7 @@ use crate::log::{self, Level, Shown};
 use crate::options::{self, PATH_MAX};
 use crate::record::strings;
 use crate::sys::{self, Fd};
-use crate::{arch, runtime};
+use crate::{arch, cgroup, runtime};
 use core::ffi::CStr;
 use core::sync::atomic::Ordering::*;
 use libleak_format::header::{Fallback, Header};
@@ -82,7 +82,8 @@ impl Path {
         self.length = length;
     }
 
-    fn get(&self) -> &[u8] {
+    /// Its bytes.
+    pub fn get(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
@@ -406,7 +407,7 @@ pub struct RingLimit {
 /// The ring's size: as set, or 8 MiB, but by default at most a sixteenth of the cgroup's memory.
 pub fn ring_limit() -> RingLimit {
     const DEFAULT_RING: u64 = 8 << 20;
-    let memory = cgroup_limit();
+    let memory = cgroup::memory_limit();
     match options::get().ring {
         Some(bytes) => RingLimit { bytes, reduced: false, memory },
         None => {
@@ -414,54 +415,6 @@ pub fn ring_limit() -> RingLimit {
             RingLimit { bytes: DEFAULT_RING.min(share), reduced: share < DEFAULT_RING, memory }
         }
     }
-}
-
-/// The memory limit of this process's cgroup: the lowest of its own and of those around it, in version 2 and version 1.
-fn cgroup_limit() -> Option<u64> {
-    let mut own = [0; 4096];
-    let length = Fd::open(c"/proc/self/cgroup", libc::O_RDONLY, 0).map_or(0, |fd| fd.read_full(&mut own));
-    // Number, controllers (none in version 2), path: cgroups(7). Without /proc, what is mounted at the top.
-    let find = |is_it: fn(&[u8]) -> bool| {
-        own[..length].split(|byte| *byte == b'\n').find_map(|line| {
-            let mut fields = line.splitn(3, |byte| *byte == b':').skip(1);
-            fields.next().filter(|controllers| is_it(controllers)).and(fields.next())
-        })
-    };
-    let unified = find(<[u8]>::is_empty).unwrap_or_default();
-    let memory = find(|controllers| controllers.split(|byte| *byte == b',').any(|name| name == b"memory"));
-    let limits = [
-        lowest(b"/sys/fs/cgroup", unified, b"/memory.max"),
-        lowest(b"/sys/fs/cgroup/memory", memory.unwrap_or_default(), b"/memory.limit_in_bytes"),
-    ];
-    limits.into_iter().flatten().min()
-}
-
-/// The lowest number in the files `name` of the folder `below` the mounted one, and of all between them. A container may see its
-/// own cgroup at the top, but the path from the host's: then only the top is there.
-fn lowest(mounted: &[u8], below: &[u8], name: &[u8]) -> Option<u64> {
-    let mut path = Path::new();
-    path.push(mounted);
-    path.push(below);
-    let mut lowest: Option<u64> = None;
-    loop {
-        let folder = path.length;
-        path.push(name);
-        let found = read_number(path.as_c_str());
-        lowest = found.into_iter().chain(lowest).min();
-        if folder <= mounted.len() {
-            return lowest;
-        }
-        let slash = path.get()[..folder].iter().rposition(|byte| *byte == b'/');
-        path.cut(slash.unwrap_or(0).max(mounted.len()));
-    }
-}
-
-fn read_number(path: &CStr) -> Option<u64> {
-    let mut text = [0; 24];
-    let length = Fd::open(path, libc::O_RDONLY, 0).ok()?.read_full(&mut text);
-    let number = core::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok();
-    // Version 1 says "no limit" by the largest number of whole pages.
-    number.filter(|limit| *limit < 1 << 60)
 }
 
 /// Fills in whose trace it is.

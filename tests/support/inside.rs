@@ -136,19 +136,24 @@ impl Image {
 #[derive(Debug)]
 pub struct MemoryGroup {
     folder: PathBuf,
+    limit: &'static str,
+    usage: &'static str,
 }
 
 impl MemoryGroup {
     /// A cgroup, of whichever version this machine has, whose processes may use `limit` bytes together. `None`, and the test is reported
     /// as skipped, if this user may not make one.
     pub fn new(name: &str, limit: u64) -> Option<MemoryGroup> {
-        let places = [("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")];
-        for (place, file) in places {
+        let places = [
+            ("/sys/fs/cgroup", "memory.max", "memory.current"),
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ];
+        for (place, file, usage) in places {
             let folder = Path::new(place).join(format!("libleak-tests-{}-{name}", std::process::id()));
             if fs::create_dir(&folder).is_err() {
                 continue;
             }
-            let group = MemoryGroup { folder };
+            let group = MemoryGroup { folder, limit: file, usage };
             if group.folder.join(file).exists()
                 && fs::write(group.folder.join(file), limit.to_string()).is_ok()
             {
@@ -157,6 +162,19 @@ impl MemoryGroup {
         }
         skip::skip("this user may not make a cgroup that limits memory");
         None
+    }
+
+    /// A program that is in it.
+    pub fn holding(&self, program: &Program) -> Program {
+        let shell = Program::new("/bin/sh").args(["-c", "echo $$ >\"$0\" && exec \"$@\""]);
+        shell.arg(self.folder.join("cgroup.procs")).wrapping(program)
+    }
+
+    /// Leaves its processes so many bytes beside what they use.
+    pub fn leave(&self, bytes: u64) {
+        let usage = fs::read_to_string(self.folder.join(self.usage)).expect("it has a usage");
+        let usage: u64 = usage.trim().parse().expect("a number");
+        fs::write(self.folder.join(self.limit), (usage + bytes).to_string()).expect("above the usage");
     }
 
     /// Moves the calling process into it (for [`run_after`]).

@@ -106,6 +106,7 @@ impl Checked {
             Check::TOO_LONG => "it took too long",
             Check::TOO_MANY => "there were more than 134 million blocks",
             Check::TURNED_OFF => "the program turns it off by __lsan_is_turned_off",
+            Check::NO_ROOM => "the cgroup's memory limit leaves no room for it",
             Check::OWN_ALLOCATOR => "the executable brings an allocator of its own",
             _ => return None,
         })

@@ -4,6 +4,7 @@
 //! annotated  what the program says of itself
 //! request    the wish for a check while the program runs, and its answer
 //! turn       one thread at a time
+//! room       whether there is memory for it
 //! snapshot   a copy of the process, made by one system call, that nothing changes any more
 //!   table    which blocks were outstanding then
 //!   regions  what is mapped where in it
@@ -27,6 +28,7 @@ mod pool;
 mod queue;
 mod regions;
 pub mod request;
+mod room;
 mod roots;
 mod snapshot;
 mod table;
@@ -123,8 +125,10 @@ fn check(header: &Header, place: &Place) -> u32 {
     let result = if !held && thread::roster::blocks() == 0 {
         header.check_ticks.store(clock::now(), Relaxed);
         Check::DONE
-    } else {
+    } else if room::is_enough(header, room::EACH) {
         snapshot::check(header, place)
+    } else {
+        Check::NO_ROOM
     };
     if held {
         fork::release();
@@ -135,7 +139,7 @@ fn check(header: &Header, place: &Place) -> u32 {
 
 /// Makes room for the findings. How many live entries they are for.
 fn make_room() -> Result<u64, u32> {
-    room(|entries| KINDS.ensure(entries)).inspect(|entries| {
+    entries(|entries| KINDS.ensure(entries)).inspect(|entries| {
         held::make_room(*entries);
         classes::make_room(*entries);
         count(*entries);
@@ -144,7 +148,7 @@ fn make_room() -> Result<u64, u32> {
 
 /// As [`make_room`], but what takes time of that, [`secure_room`] does in the copy.
 fn grant_room() -> Result<u64, u32> {
-    room(|entries| KINDS.grant(entries)).inspect(|entries| {
+    entries(|entries| KINDS.grant(entries)).inspect(|entries| {
         held::grant_room(*entries);
         classes::grant_room(*entries);
     })
@@ -171,7 +175,7 @@ impl Evidence {
     }
 }
 
-fn room(make: impl Fn(u64) -> bool) -> Result<u64, u32> {
+fn entries(make: impl Fn(u64) -> bool) -> Result<u64, u32> {
     let entries = live::REGION.count();
     match entries {
         ..=MAX_ENTRIES if make(entries) => Ok(entries),

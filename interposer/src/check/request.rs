@@ -18,7 +18,7 @@
 
 use super::roots::RED_ZONE;
 use super::snapshot::{self, Begun, Caller};
-use super::{step_outside, turn};
+use super::{room, step_outside, turn};
 use crate::capture::bounds::Stack;
 use crate::capture::cfi::Context;
 use crate::capture::registers::Registers;
@@ -268,13 +268,16 @@ fn on_own_stack(header: &Header, job: &Job) {
     }
 }
 
-fn begin(Request { header, job, room }: &Request) {
+fn begin(Request { header, job, room: own_stack }: &Request) {
     let request = mailbox::request();
     if request.verb.load(Relaxed) != Verb::CHECK {
         return answer(Check::NONE);
     }
     if let Some(reason) = super::impossible(header) {
         return answer(reason);
+    }
+    if !room::is_enough(header, room::EACH_RUNNING) {
+        return answer(Check::NO_ROOM);
     }
     let mut registers = job.registers;
     if let Some(mut stack) = job.inside {
@@ -288,7 +291,7 @@ fn begin(Request { header, job, room }: &Request) {
     let before = agrees.then(|| clock::birth_units(header.check_ticks.load(Relaxed)));
     NUMBER.store(number + 1, Relaxed);
     let patient = PUT_OFF.load(Relaxed) < PATIENCE;
-    let caller = Caller { registers: &registers, others: job.others, room: *room };
+    let caller = Caller { registers: &registers, others: job.others, room: *own_stack };
     match snapshot::begin(header, &caller, patient, before) {
         Begun::Copy(copy) => {
             COPY.store(copy, Relaxed);
