@@ -1,5 +1,6 @@
 //! docs/ACCURACY.md.
 
+use crate::kinds::{Agreement, KINDS};
 use crate::scores::{ENOUGH_SAMPLES, Scores};
 use libleak_tests::patterns::{Half, Judged, Truth, Verdict};
 use std::fmt::Write;
@@ -9,7 +10,7 @@ const LONG: f64 = 0.2;
 
 pub fn write(half: Half, seeds: u64, seconds: f64, sample: u64, exact: &Scores, sampled: &Scores) -> String {
     let mut text = format!(
-        "# Accuracy of growth verdicts\n\n\
+        "# Accuracy\n\n\
          Written by `scripts/accuracy`. The {} patterns of `tests/patterns/`, as real processes under libleak.so: {seeds} seeds, \
          {seconds} s a run, all times of a pattern as shares of it; rate, size, lifetime, warm-up and noise are drawn from the seed. \
          Runs that a busy machine delayed by more than 4 % are repeated. *Sampled* is one sample in {sample} bytes. A pattern has the worst verdict of its stacks. In parentheses are Wilson's 95 % \
@@ -65,6 +66,37 @@ pub fn write(half: Half, seeds: u64, seconds: f64, sample: u64, exact: &Scores, 
     for ((_, name), counts) in exact.by_pattern() {
         let cell = |verdict| counts.get(&verdict).map_or(String::new(), u64::to_string);
         put(&mut text, &format!("| `{name}` | {} |\n", Verdict::ALL.map(cell).join(" | ")));
+    }
+    text
+}
+
+/// The part about kinds.
+pub fn kinds(agreement: Option<&Agreement>, seeds: u64) -> String {
+    let mut text = "\n## Kinds\n\n".to_owned();
+    let Some(agreement) = agreement else {
+        put(&mut text, "Not compared: memcheck is not installed.\n");
+        return text;
+    };
+    put(
+        &mut text,
+        &format!(
+            "Blocks outstanding at the end by their kind, beside memcheck's on the same seeds ({seeds} of them), as what a pattern does follows \
+             from its seed alone. Of the blocks of one function as many as can be are taken for the same.\n\n\
+             {} of the blocks have the kind that memcheck gives them.\n\n",
+            agreement.share().words()
+        ),
+    );
+    put(
+        &mut text,
+        &format!("| memcheck | {} | the same |\n| --- | --- | --- | --- | --- | --- |\n", KINDS.join(" | ")),
+    );
+    for (number, kind) in KINDS.iter().enumerate() {
+        let counts = agreement.table[number].map(|count| count.to_string()).join(" | ");
+        put(&mut text, &format!("| {kind} | {counts} | {} |\n", agreement.of(number).words()));
+    }
+    if !agreement.others.is_empty() {
+        let others = agreement.others.iter().map(|(name, count)| format!("`{name}` {count}"));
+        put(&mut text, &format!("\nOthers: {}.\n", others.collect::<Vec<_>>().join(", ")));
     }
     text
 }

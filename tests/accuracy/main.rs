@@ -1,6 +1,8 @@
-//! How often verdicts on growth are right: the patterns of `tests/patterns/`, run under libleak.so. See scripts/accuracy.
+//! How often verdicts on growth are right, and kinds of blocks: the patterns of `tests/patterns/`, run under libleak.so. See
+//! scripts/accuracy.
 
 mod document;
+mod kinds;
 mod scores;
 
 use libleak_tests::patterns::{Half, Judged, Run};
@@ -17,6 +19,8 @@ const AT_A_TIME: usize = 12;
 const SEEDS: u64 = 100;
 /// Mean bytes between samples.
 const SAMPLE: u64 = 1024;
+/// With so many seeds kinds are compared.
+const SEEDS_FOR_KINDS: u64 = 5;
 
 struct Options {
     half: Half,
@@ -24,17 +28,26 @@ struct Options {
     seconds: f64,
     write: bool,
     verbose: bool,
+    /// Nothing but kinds.
+    kinds: bool,
 }
 
 fn options(args: &[String]) -> Result<Options, String> {
-    let mut options =
-        Options { half: Half::Reporting, seeds: 40, seconds: 10.0, write: true, verbose: false };
+    let mut options = Options {
+        half: Half::Reporting,
+        seeds: 40,
+        seconds: 10.0,
+        write: true,
+        verbose: false,
+        kinds: false,
+    };
     for arg in args {
         match arg.as_str() {
             "--short" => (options.seeds, options.seconds, options.write) = (4, 10.0, false),
             "--long" => (options.seeds, options.seconds) = (100, 30.0),
             "--tuning" => (options.half, options.write) = (Half::Tuning, false),
             "--no-write" => options.write = false,
+            "--kinds" => options.kinds = true,
             "--verbose" => options.verbose = true,
             other => return Err(format!("unknown argument '{other}'")),
         }
@@ -48,11 +61,16 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => {
             eprintln!(
-                "accuracy: {error}; usage: accuracy [--short|--long] [--tuning] [--no-write] [--verbose]"
+                "accuracy: {error}; usage: accuracy [--short|--long] [--tuning] [--kinds] [--no-write] [--verbose]"
             );
             return ExitCode::from(2);
         }
     };
+    let kinds = kinds::compare(options.half, SEEDS + 1..=SEEDS + SEEDS_FOR_KINDS.min(options.seeds));
+    if options.kinds {
+        print!("{}", document::kinds(kinds.as_ref(), options.seeds.min(SEEDS_FOR_KINDS)));
+        return ExitCode::SUCCESS;
+    }
     let exact = judge(&options, 0);
     let sampled = judge(&options, SAMPLE);
     if options.verbose {
@@ -61,7 +79,8 @@ fn main() -> ExitCode {
         }
     }
     let (exact, sampled) = (Scores::of(exact), Scores::of(sampled));
-    let text = document::write(options.half, options.seeds, options.seconds, SAMPLE, &exact, &sampled);
+    let mut text = document::write(options.half, options.seeds, options.seconds, SAMPLE, &exact, &sampled);
+    text.push_str(&document::kinds(kinds.as_ref(), options.seeds.min(SEEDS_FOR_KINDS)));
     print!("{text}");
     if options.write {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/ACCURACY.md");

@@ -76,7 +76,7 @@ PATTERN leak_family_cycle(struct sim *s) {
 // Released, not reset.
 PATTERN leak_released_pointer(struct sim *s) {
     for (long n = arrivals(s); n > 0; n--) {
-        std::unique_ptr<char[]> buffer(new char[some_size(s)]);
+        std::unique_ptr<char[]> buffer(new char[some_size(s)]());
         kept(buffer.get());
         if (chance(s, 0.1)) (void)buffer.release();
     }

@@ -42,12 +42,12 @@ struct Forgetful {
 };
 
 PATTERN leak_destructor(struct sim *s) {
-    for (long n = arrivals_of(s, s->rate / 3); n > 0; n--) Forgetful object((char *)kept(new char[some_size(s)]));
+    for (long n = arrivals_of(s, s->rate / 3); n > 0; n--) Forgetful object((char *)kept(new char[some_size(s)]()));
 }
 
 PATTERN leak_thrown(struct sim *s) {
     for (long n = arrivals_of(s, s->rate / 2); n > 0; n--) {
-        char *buffer = (char *)kept(new char[some_size(s)]);
+        char *buffer = (char *)kept(new char[some_size(s)]());
         try {
             if (chance(s, 0.1)) throw 1;
             delete[] buffer;
@@ -82,7 +82,7 @@ PATTERN clean_window(struct sim *s) {
     auto &window = own<std::deque<std::unique_ptr<char[]>>>(s);
     size_t room = (size_t)(s->rate * s->life) + 4;
     for (long n = arrivals(s); n > 0; n--) {
-        window.emplace_back(new char[some_size(s)]);
+        window.emplace_back(new char[some_size(s)]());
         if (window.size() > room) window.pop_front();
     }
 }
