@@ -64,6 +64,8 @@ pub struct Judged {
     pub evidence: String,
     /// Blocks outstanding that were recorded.
     pub recorded: u64,
+    /// Whether nothing was ever freed of the stack that the verdict is about, and most of its blocks are not known to be lost.
+    pub is_kept: bool,
     /// The first of the moments looked at (a share of the run) from which on it was called a leak or growing.
     pub since: Option<f64>,
 }
@@ -213,6 +215,9 @@ impl Run {
                     .unwrap_or_default(),
                 recorded: found.as_ref().map_or(0, |(_, stack)| {
                     stack.interval.map_or(stack.live_blocks, |interval| interval.samples)
+                }),
+                is_kept: found.as_ref().is_some_and(|(_, stack)| {
+                    stack.frees == 0 && stack.kinds.definite.blocks * 2 < stack.live_blocks
                 }),
                 since: verdict.is_growth().then_some(since),
             }

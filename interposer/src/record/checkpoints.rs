@@ -276,7 +276,7 @@ fn followed(site: u32, is_worth: impl FnOnce() -> bool) -> Option<&'static SiteL
 }
 
 /// Resident memory, bytes: the second field of `/proc/self/statm` (proc(5)), in pages. 0 if it cannot be read.
-fn resident_bytes() -> u64 {
+pub fn resident_bytes() -> u64 {
     let mut text = [0; 128];
     let Ok(fd) = Fd::open(c"/proc/self/statm", libc::O_RDONLY, 0) else { return 0 };
     let length = fd.read_full(&mut text);
