@@ -167,7 +167,7 @@ pub(super) fn release(block: Pointer, pc: usize, sp: usize, call: impl FnOnce())
     if block.is_null() || unsampled {
         return call();
     }
-    let Some(mut state) = thread::enter_from(pc, sp) else { return call() };
+    let Some(mut state) = thread::enter(sp) else { return call() };
     state.begin(Operation::Free, block as u64, 0);
     record::free(&mut state, block as u64, pc);
     state.calling(call);

@@ -57,18 +57,6 @@ impl Drop for Entered {
 /// Begins a hook whose caller's frame is at `sp`. `None` if nothing is to be recorded.
 #[inline]
 pub fn enter(sp: usize) -> Option<Entered> {
-    enter_at_once(sp).or_else(|| enter_slowly(sp))
-}
-
-/// As [`enter`], of a function that others jump to, as operators delete do to `free`: called at `pc`.
-#[inline]
-pub fn enter_from(pc: usize, sp: usize) -> Option<Entered> {
-    enter_at_once(sp).or_else(|| enter_slowly_from(pc, sp))
-}
-
-/// Begins a hook of a thread that is in no other, if the process is recorded.
-#[inline(always)]
-fn enter_at_once(sp: usize) -> Option<Entered> {
     // SAFETY: the calling thread's own variable; states live for good. Only the fields touched before `guard` is set are shared
     // with an interrupted hook of this thread, and those are atomics.
     unsafe {
@@ -81,13 +69,7 @@ fn enter_at_once(sp: usize) -> Option<Entered> {
             }
         }
     }
-    None
-}
-
-#[cold]
-fn enter_slowly_from(pc: usize, sp: usize) -> Option<Entered> {
-    // A hook's own call has come here by a jump.
-    if runtime::own_code().contains(&pc) { None } else { enter_slowly(sp) }
+    enter_slowly(sp)
 }
 
 /// Begins a hook of a thread that is new, or nested, or where recording has not begun or is over.
