@@ -44,6 +44,8 @@ pub enum RegionKind {
     Events = 14,
     /// What sampled blocks stand for: [`crate::sites::Estimates`].
     Estimates = 15,
+    /// Blocks freed twice, by the wrong function, with the wrong size: [`crate::wrong_frees`].
+    WrongFrees = 16,
 }
 
 /// Where a region's records lie. 384 bytes, at [`descriptor_offset`] of its kind.

@@ -7,7 +7,10 @@
 use crate::lock::Lock;
 use crate::log::{self, Level};
 use crate::options;
-use crate::record::{checkpoints, live, lose, mailbox, mappings, modules, ring, sites, stacks, strings};
+use crate::record::{
+    checkpoints, completeness, live, lose, mailbox, mappings, modules, ring, sites, stacks, strings,
+    wrong_frees,
+};
 use crate::{arch, arena, aside, check, clock, file, output, runtime, signals, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 use libleak_format::header::{Attach, Fallback, Header, Inherited};
@@ -233,6 +236,8 @@ fn copy() -> bool {
     check::open();
     checkpoints::open();
     mailbox::open();
+    wrong_frees::open();
+    completeness::reset();
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
     modules::reset();

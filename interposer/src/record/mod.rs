@@ -4,6 +4,7 @@
 //! get an address between the act and its record.
 
 pub mod checkpoints;
+pub mod completeness;
 pub mod filter;
 pub mod index;
 pub mod live;
@@ -15,6 +16,7 @@ pub mod sampling;
 pub mod sites;
 pub mod stacks;
 pub mod strings;
+pub mod wrong_frees;
 
 use crate::capture::bounds::Memory;
 use crate::capture::registers::Caller;
@@ -32,6 +34,7 @@ use libleak_format::header::Lost;
 use libleak_format::live::{Key, MAX_SIZE, Payload};
 use libleak_format::sites::Estimates;
 use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE, ROOT_TRUNCATED};
+use libleak_format::wrong_frees::Families;
 
 /// Sites that a thread finds again without the index; a power of two.
 pub const RECENT_SITES: usize = 128;
@@ -65,6 +68,7 @@ pub fn open(ring_limit: u64) {
     ring::open(ring_limit);
     checkpoints::open();
     mailbox::open();
+    wrong_frees::open();
 }
 
 /// The site of an allocation by `origin`, called at `caller`. `None` if the file is full.
@@ -102,13 +106,30 @@ fn new_site(state: &mut State, caller: &Caller, mut memory: Memory, origin: Orig
     site
 }
 
-fn walk(state: &mut State, caller: &Caller, memory: &mut Memory, origin: Origin) -> Option<u32> {
+/// Walks from `caller`: the stack's innermost node, and what its outer end is.
+#[inline]
+fn stack(state: &mut State, caller: &Caller, memory: &mut Memory) -> Option<(u32, End)> {
     let root = |end| match end {
         End::Complete => ROOT,
         End::Truncated => ROOT_TRUNCATED,
         End::Incomplete => ROOT_INCOMPLETE,
     };
-    let (stack, end) = state.walker.capture(caller, memory, &mut state.context, root, stacks::child)?;
+    state.walker.capture(caller, memory, &mut state.context, root, stacks::child)
+}
+
+/// The stack of a call at `caller` that allocates nothing; `None` if the file is full.
+#[cold]
+#[inline(never)]
+pub fn stack_of(state: &mut State, caller: &Caller) -> Option<u32> {
+    let mut memory = state.stack.memory(caller.sp);
+    let found = stack(state, caller, &mut memory);
+    // What the walker remembers now is the stack of no site.
+    state.walker.forget();
+    found.map(|(stack, _)| stack)
+}
+
+fn walk(state: &mut State, caller: &Caller, memory: &mut Memory, origin: Origin) -> Option<u32> {
+    let (stack, end) = stack(state, caller, memory)?;
     // One line of a small cache: the index is shared and large, and most allocations come from few sites.
     let key = ((stack as u64) << 16) | (origin as u64 + 1);
     let place = stack as usize % RECENT_SITES;
@@ -192,41 +213,50 @@ fn missed_free(state: &mut State, key: Key, block: Payload) {
     leave(state, key, block, state.ticks);
 }
 
-/// Counts a block that left the live table.
+/// Counts a block that left the live table; returns its family.
 #[inline(always)]
-pub fn leave(state: &mut State, key: Key, payload: Payload, ticks: u64) {
+pub fn leave(state: &mut State, key: Key, payload: Payload, ticks: u64) -> Families {
     sites::add(&state.blocks, u64::MAX);
     let rate = key.rate();
     if rate != 0 {
         FILTER.remove(key.address() as usize);
     }
     let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
-        return lose(|lost| &lost.dropped_events);
+        lose(|lost| &lost.dropped_events);
+        return Families::ANY;
     };
     let lifetime = clock::birth_units(ticks).saturating_sub(payload.birth);
     let bytes = if rate == 0 { payload.size } else { weigh(counters, payload.size, sampling::count_free) };
     let heap = Heap { slot: state.slot, share: &mut state.heap };
     counters.freed((!payload.mapped).then_some(heap), bytes, lifetime);
+    counters.families
 }
 
-/// A block that the live table does not have goes back: one from before libleak, or one that was not sampled.
-#[inline]
-fn unknown_free() {
-    if sampling::mean() == 0 {
-        lose(|lost| &lost.unknown_frees);
-    }
-}
-
-/// Records that the block at `address` is about to be given back by the function at `caller`.
+/// Records that the block at `address` is about to be given back by the function at `caller`, as the state's
+/// [`wrong_frees::Deallocation`] says.
 #[inline]
 pub fn free(state: &mut State, address: u64, caller: usize) {
     match live::remove(address, false, |_, _| {}) {
         Some((key, payload)) => {
             let ticks = state.recent_time();
-            leave(state, key, payload, ticks);
+            if !leave(state, key, payload, ticks).overlaps(state.deallocation.accepts) {
+                wrong_frees::examine(state, address, &payload, caller);
+            }
             write_free(state, address, caller, ticks);
         }
-        None => unknown_free(),
+        None => {
+            if !wrong_frees::explain(state, address, caller) {
+                unknown_free();
+            }
+        }
+    }
+}
+
+/// A block that the live table does not have goes back: one from before libleak, or one that was not sampled.
+#[cold]
+fn unknown_free() {
+    if sampling::mean() == 0 {
+        lose(|lost| &lost.unknown_frees);
     }
 }
 
@@ -236,24 +266,29 @@ fn write_free(state: &mut State, address: u64, caller: usize, ticks: u64) {
 }
 
 /// A block that `realloc` has taken out of the table.
-pub struct Moving(Option<(Key, Payload)>);
+pub struct Moving {
+    block: Option<(Key, Payload)>,
+    /// Whether there is none because of an error of the program's.
+    is_wrong: bool,
+}
 
 /// Takes the block at `address` out before a realloc. Its entry stands in the slot meanwhile, so that it is not lost if
 /// the process is killed.
 #[inline]
-pub fn begin_move(state: &State, address: u64) -> Moving {
+pub fn begin_move(state: &mut State, address: u64, caller: usize) -> Moving {
     let slot = state.slot;
-    Moving(live::remove(address, false, |key, payload| {
+    let block = live::remove(address, false, |key, payload| {
         let words = payload.pack();
         slot.moved[1].store(words[0], Relaxed);
         slot.moved[2].store(words[1], Relaxed);
         slot.moved[0].store(key.0, Release);
-    }))
+    });
+    Moving { is_wrong: block.is_none() && wrong_frees::explain(state, address, caller), block }
 }
 
 /// The realloc failed: the old block is still there.
 pub fn undo_move(state: &mut State, moving: Moving) {
-    if let Some((key, mut payload)) = moving.0 {
+    if let Some((key, mut payload)) = moving.block {
         // What a snapshot knows of the entry that it now gets is not about this block.
         if live::has_been_pinned() {
             payload.birth = clock::birth_units(state.read_clock());
@@ -267,19 +302,22 @@ pub fn undo_move(state: &mut State, moving: Moving) {
 
 /// The realloc freed the old block; the one at `new`, if there is any, is recorded as an allocation after this.
 #[inline]
-pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving) {
+pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving, caller: usize) {
     // From here on the slot stands for the new block, until the table has it: the two together never count a block twice.
-    if moving.0.is_some() {
-        let key = moving.0.filter(|_| new != 0).and_then(|(key, _)| Key::live(new, 0, key.rate() as u64));
+    if moving.block.is_some() {
+        let key = moving.block.filter(|_| new != 0).and_then(|(key, _)| Key::live(new, 0, key.rate() as u64));
         state.slot.moved[0].store(key.map_or(0, |key| key.0), Release);
     }
     let ticks = state.recent_time();
-    match moving.0 {
+    match moving.block {
         Some((key, payload)) => {
-            leave(state, key, payload, ticks);
+            if !leave(state, key, payload, ticks).overlaps(state.deallocation.accepts) {
+                wrong_frees::examine(state, old, &payload, caller);
+            }
             // In a checkpoint that came now, the block would be neither here nor there.
             state.cursor.write_midway(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
         }
+        None if moving.is_wrong => {}
         None => unknown_free(),
     }
 }

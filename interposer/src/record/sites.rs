@@ -11,6 +11,7 @@ use libleak_format::Header;
 use libleak_format::live::MAX_SITES;
 use libleak_format::sites::{Estimates, Lifetimes, Site, SiteFlags, Tally, lifetime_bucket};
 use libleak_format::threads::Slot;
+use libleak_format::wrong_frees::Families;
 use libleak_format::{Origin, RegionKind};
 
 /// The regions.
@@ -81,7 +82,7 @@ fn flush(held: i64, flushed: &AtomicI64, level: &AtomicI64) -> i64 {
 pub struct Share {
     /// Bytes that may be held back. 0 while there is one thread, which holds back nothing: then the level is what is flushed and
     /// what is not, and need not be written.
-    quantum: u64,
+    quantum: u32,
 }
 
 impl Share {
@@ -93,7 +94,7 @@ impl Share {
     /// The thread holds `held` bytes now, more than before: the level, if it is known.
     #[inline]
     fn rise(&mut self, held: i64, flushed: &AtomicI64, level: &AtomicI64) -> Option<i64> {
-        if held.wrapping_sub(flushed.load(Relaxed)).unsigned_abs() < self.quantum {
+        if held.wrapping_sub(flushed.load(Relaxed)).unsigned_abs() < self.quantum.into() {
             return None;
         }
         if THREADED.load(Acquire) {
@@ -107,7 +108,8 @@ impl Share {
     /// The thread holds `held` bytes now, fewer than before.
     #[inline]
     fn fall(&mut self, held: i64, flushed: &AtomicI64, level: &AtomicI64) {
-        if held.wrapping_sub(flushed.load(Relaxed)).unsigned_abs() >= self.quantum && THREADED.load(Acquire) {
+        let pending = held.wrapping_sub(flushed.load(Relaxed)).unsigned_abs();
+        if pending >= self.quantum.into() && THREADED.load(Acquire) {
             self.flush(held, flushed, level);
         }
     }
@@ -115,7 +117,7 @@ impl Share {
     #[cold]
     fn flush(&mut self, held: i64, flushed: &AtomicI64, level: &AtomicI64) -> i64 {
         let level = flush(held, flushed, level);
-        self.quantum = quantum(level.max(0) as u64);
+        self.quantum = quantum(level.max(0) as u64) as u32;
         level
     }
 }
@@ -159,6 +161,8 @@ pub struct Counters {
     /// What sampled blocks stand for, once there are some.
     estimates: Option<&'static Estimates>,
     share: Share,
+    /// The family of the site's blocks.
+    pub families: Families,
 }
 
 /// The counters by site, for one slot: open addressing, grown by doubling. Only its thread uses it, and may find it at any moment
@@ -213,8 +217,10 @@ impl CounterMap {
         tally.slot.store(slot, Relaxed);
         tally.site.store(site + 1, Release);
         self.used += 1;
+        let record = get(site);
+        let families = Origin::from_word(record.origin.load(Relaxed)).map_or(Families::ANY, Families::of);
         let counters =
-            Counters { site: get(site), tally, lifetimes: None, estimates: None, share: Share::new() };
+            Counters { site: record, tally, lifetimes: None, estimates: None, share: Share::new(), families };
         self.put((site + 1, Some(counters)))
     }
 

@@ -16,7 +16,7 @@ pub use state::State;
 
 use crate::capture::bounds::Stack;
 use crate::capture::walk::{self, Between};
-use crate::record::lose;
+use crate::record::{completeness, lose};
 use crate::{fork, runtime, sys};
 use core::sync::atomic::{AtomicPtr, Ordering::*, compiler_fence};
 use state::Phase;
@@ -77,6 +77,8 @@ pub fn enter(sp: usize) -> Option<Entered> {
 fn enter_slowly(sp: usize) -> Option<Entered> {
     loop {
         if !fork::is_recording() && !begin(sp) {
+            // Nobody will know of what the hook does.
+            completeness::unseen();
             return None;
         }
         let local = variable();

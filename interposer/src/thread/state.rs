@@ -7,7 +7,8 @@ use crate::capture::memo::{Entry, Memo, Word};
 use crate::capture::paths::Paths;
 use crate::capture::walk::Walker;
 use crate::record::sampling::{self, Source};
-use crate::record::{RECENT_SITES, live, modules, ring, sites, stacks};
+use crate::record::wrong_frees::Deallocation;
+use crate::record::{RECENT_SITES, completeness, live, modules, ring, sites, stacks};
 use crate::{arena, clock, options};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
 use libleak_format::stacks::ROOT_INCOMPLETE;
@@ -42,6 +43,8 @@ pub struct State {
     pub(super) control_block: AtomicUsize,
     /// An `operator new` that waits for the allocation it is about to make.
     pub pending_new: Option<crate::entry::cxx::PendingNew>,
+    /// The call that gives a block back, while there is one.
+    pub deallocation: Deallocation,
     /// The slot in the file.
     pub slot: &'static Slot,
     /// The slot's index.
@@ -103,6 +106,7 @@ impl State {
             (&raw mut (*state).tid).write(AtomicU32::new(NESTED));
             (&raw mut (*state).control_block).write(AtomicUsize::new(0));
             (&raw mut (*state).pending_new).write(None);
+            (&raw mut (*state).deallocation).write(Deallocation::NONE);
             (&raw mut (*state).slot).write(slot);
             (&raw mut (*state).slot_index).write(slot_index);
             (&raw mut (*state).thread).write(THREAD_OVERFLOW);
@@ -128,6 +132,7 @@ impl State {
     /// and so are the counters and paths; the rest may be half stored, and is forgotten.
     #[cold]
     pub(super) fn recover(&mut self) {
+        completeness::unseen();
         self.walker.forget();
         self.pending_new = None;
         self.fresh = live::Fresh::new();
@@ -135,6 +140,12 @@ impl State {
         self.callers = [(0, 0); CALLERS];
         // Times and addresses in a chunk count from those before, which may not be in it.
         self.cursor.close();
+    }
+
+    /// Where the present hook was called: the stack pointer of its caller.
+    #[inline]
+    pub fn caller_sp(&self) -> usize {
+        self.guard.load(Relaxed)
     }
 
     /// Whether an allocation of `size` bytes, which the thread's count does not pass, is to be recorded.
