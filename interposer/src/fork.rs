@@ -301,6 +301,7 @@ fn inherit(forked: u64) -> u64 {
         site.inherited_blocks.store(0, Relaxed);
         site.levels.store(0, Relaxed);
     }
+    wrong_frees::inherit(forked);
     let (mut blocks, mut bytes) = (0, 0);
     live::adopt(|payload| {
         if payload.birth > forked || u64::from(payload.site) >= sites::SITES.count() {

@@ -7,7 +7,6 @@ use crate::next::Next;
 use crate::record;
 use crate::record::filter::FILTER;
 use crate::record::sampling;
-use crate::record::wrong_frees::Deallocation;
 use crate::thread::{self, Entered};
 use core::ffi::{c_int, c_void};
 use libleak_format::Origin;
@@ -114,7 +113,7 @@ fn reallocate(
     let Some(mut state) = thread::enter(caller.sp) else { return call() };
     let is_due = !passes && state.is_due(size);
     state.begin(Operation::Reallocate, old as u64, size as u64);
-    state.deallocation = Deallocation::new(deallocator, caller.fp);
+    state.deallocation.begin(deallocator, caller.fp, None);
     let moving = record::begin_move(&mut state, old as u64, caller.pc);
     let block = state.calling(call);
     if block.is_null() && size != 0 {
@@ -179,10 +178,7 @@ pub(super) fn release(
     }
     let Some(mut state) = thread::enter(caller.sp) else { return call() };
     state.begin(Operation::Free, block as u64, 0);
-    state.deallocation = match size {
-        None => Deallocation::new(deallocator, caller.fp),
-        Some(size) => Deallocation::sized(deallocator, caller.fp, size),
-    };
+    state.deallocation.begin(deallocator, caller.fp, size);
     record::free(&mut state, block as u64, caller.pc);
     state.calling(call);
     state.end();

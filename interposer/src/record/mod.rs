@@ -18,12 +18,15 @@ pub mod stacks;
 pub mod strings;
 pub mod wrong_frees;
 
-use crate::capture::bounds::Memory;
+use crate::capture::bounds::{Memory, Stack};
+use crate::capture::cfi::Context;
 use crate::capture::registers::Caller;
 use crate::capture::step::End;
+use crate::capture::walk::Walker;
 use crate::record::filter::FILTER;
 use crate::record::sampling::Weight;
 use crate::record::sites::{Counters, Heap};
+use crate::record::wrong_frees::Call;
 use crate::thread::State;
 use crate::{clock, file};
 use core::cell::Cell;
@@ -34,7 +37,6 @@ use libleak_format::header::Lost;
 use libleak_format::live::{Key, MAX_SIZE, Payload};
 use libleak_format::sites::Estimates;
 use libleak_format::stacks::{ROOT, ROOT_INCOMPLETE, ROOT_TRUNCATED};
-use libleak_format::wrong_frees::Families;
 
 /// Sites that a thread finds again without the index; a power of two.
 pub const RECENT_SITES: usize = 128;
@@ -106,30 +108,51 @@ fn new_site(state: &mut State, caller: &Caller, mut memory: Memory, origin: Orig
     site
 }
 
-/// Walks from `caller`: the stack's innermost node, and what its outer end is.
-#[inline]
-fn stack(state: &mut State, caller: &Caller, memory: &mut Memory) -> Option<(u32, End)> {
-    let root = |end| match end {
-        End::Complete => ROOT,
-        End::Truncated => ROOT_TRUNCATED,
-        End::Incomplete => ROOT_INCOMPLETE,
-    };
-    state.walker.capture(caller, memory, &mut state.context, root, stacks::child)
+/// The parts of a thread's state that take stacks.
+pub struct Tracer<'a> {
+    walker: &'a mut Walker,
+    stack: &'a mut Stack,
+    context: &'a mut Context,
 }
 
-/// The stack of a call at `caller` that allocates nothing; `None` if the file is full.
-#[cold]
-#[inline(never)]
-pub fn stack_of(state: &mut State, caller: &Caller) -> Option<u32> {
-    let mut memory = state.stack.memory(caller.sp);
-    let found = stack(state, caller, &mut memory);
-    // What the walker remembers now is the stack of no site.
-    state.walker.forget();
-    found.map(|(stack, _)| stack)
+impl Tracer<'_> {
+    /// Those of `state`.
+    #[inline]
+    pub fn of(state: &mut State) -> Tracer<'_> {
+        let State { walker, stack, context, .. } = state;
+        Tracer { walker, stack, context }
+    }
+
+    /// What can be read of the stack from `sp` on.
+    pub fn memory(&mut self, sp: usize) -> Memory {
+        self.stack.memory(sp)
+    }
+
+    /// The stack of a call that allocates nothing: its innermost node. `None` if the file is full.
+    #[cold]
+    #[inline(never)]
+    pub fn stack_of(&mut self, caller: &Caller) -> Option<u32> {
+        let mut memory = self.memory(caller.sp);
+        let found = self.capture(caller, &mut memory);
+        // What the walker remembers now is the stack of no site.
+        self.walker.forget();
+        found.map(|(stack, _)| stack)
+    }
+
+    /// Walks from `caller`: the stack's innermost node, and what its outer end is.
+    #[inline]
+    fn capture(&mut self, caller: &Caller, memory: &mut Memory) -> Option<(u32, End)> {
+        let root = |end| match end {
+            End::Complete => ROOT,
+            End::Truncated => ROOT_TRUNCATED,
+            End::Incomplete => ROOT_INCOMPLETE,
+        };
+        self.walker.capture(caller, memory, self.context, root, stacks::child)
+    }
 }
 
 fn walk(state: &mut State, caller: &Caller, memory: &mut Memory, origin: Origin) -> Option<u32> {
-    let (stack, end) = stack(state, caller, memory)?;
+    let (stack, end) = Tracer::of(state).capture(caller, memory)?;
     // One line of a small cache: the index is shared and large, and most allocations come from few sites.
     let key = ((stack as u64) << 16) | (origin as u64 + 1);
     let place = stack as usize % RECENT_SITES;
@@ -174,8 +197,11 @@ pub fn enter(state: &mut State, address: u64, payload: Payload, rate: u64) {
     }
     let mut replaced = None;
     let key = Key::live(address, 0, rate);
-    let entered = key.is_some_and(|key| live::insert(&mut state.fresh, key, payload, &mut replaced));
-    let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
+    let entered = match key {
+        Some(key) => live::insert(&mut state.fresh, key, payload, &mut replaced),
+        None => false,
+    };
+    let Some((counters, _)) = state.counters.at(payload.site, state.slot_index) else {
         return lose(|lost| &lost.dropped_events);
     };
     let bytes =
@@ -213,23 +239,38 @@ fn missed_free(state: &mut State, key: Key, block: Payload) {
     leave(state, key, block, state.ticks);
 }
 
-/// Counts a block that left the live table; returns its family.
+/// Counts a block that left the live table.
 #[inline(always)]
-pub fn leave(state: &mut State, key: Key, payload: Payload, ticks: u64) -> Families {
+pub fn leave(state: &mut State, key: Key, payload: Payload, ticks: u64) {
+    leave_by(state, key, payload, ticks, None);
+}
+
+/// Counts a block that left the live table, by the deallocation that the state tells of if its caller is given: then it is
+/// compared with the block.
+#[inline(always)]
+fn leave_by(state: &mut State, key: Key, payload: Payload, ticks: u64, caller: Option<usize>) {
     sites::add(&state.blocks, u64::MAX);
     let rate = key.rate();
     if rate != 0 {
         FILTER.remove(key.address() as usize);
     }
-    let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
-        lose(|lost| &lost.dropped_events);
-        return Families::ANY;
+    let Some((counters, families)) = state.counters.at(payload.site, state.slot_index) else {
+        return lose(|lost| &lost.dropped_events);
     };
+    if let Some(caller) = caller
+        && !families.overlaps(state.deallocation.accepts())
+    {
+        let State { walker, stack, context, deallocation, guard, thread, .. } = state;
+        let tracer = Tracer { walker, stack, context };
+        let call = Call { pc: caller, sp: guard.load(Relaxed), thread: *thread, of: deallocation };
+        // Word by word, so that nothing of it is stored unless this is called.
+        let (site, size, birth) = (payload.site, payload.size, payload.birth);
+        wrong_frees::examine(tracer, &call, key.address(), site, size, birth);
+    }
     let lifetime = clock::birth_units(ticks).saturating_sub(payload.birth);
     let bytes = if rate == 0 { payload.size } else { weigh(counters, payload.size, sampling::count_free) };
     let heap = Heap { slot: state.slot, share: &mut state.heap };
     counters.freed((!payload.mapped).then_some(heap), bytes, lifetime);
-    counters.families
 }
 
 /// Records that the block at `address` is about to be given back by the function at `caller`, as the state's
@@ -239,16 +280,11 @@ pub fn free(state: &mut State, address: u64, caller: usize) {
     match live::remove(address, false, |_, _| {}) {
         Some((key, payload)) => {
             let ticks = state.recent_time();
-            if !leave(state, key, payload, ticks).overlaps(state.deallocation.accepts) {
-                wrong_frees::examine(state, address, &payload, caller);
-            }
+            leave_by(state, key, payload, ticks, Some(caller));
             write_free(state, address, caller, ticks);
         }
-        None => {
-            if !wrong_frees::explain(state, address, caller) {
-                unknown_free();
-            }
-        }
+        None if wrong_frees::explain(state, address, caller) => {}
+        None => unknown_free(),
     }
 }
 
@@ -311,9 +347,7 @@ pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving, caller
     let ticks = state.recent_time();
     match moving.block {
         Some((key, payload)) => {
-            if !leave(state, key, payload, ticks).overlaps(state.deallocation.accepts) {
-                wrong_frees::examine(state, old, &payload, caller);
-            }
+            leave_by(state, key, payload, ticks, Some(caller));
             // In a checkpoint that came now, the block would be neither here nor there.
             state.cursor.write_midway(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
         }

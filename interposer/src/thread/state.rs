@@ -33,7 +33,8 @@ pub(super) const NESTED: u32 = u32::MAX;
 
 /// A thread's state.
 pub struct State {
-    pub(super) guard: AtomicUsize,
+    /// Where the present hook was called, the stack pointer of its caller; see [`super`].
+    pub guard: AtomicUsize,
     pub(super) phase: AtomicU32,
     pub(super) nested: AtomicPtr<State>,
     pub(super) next_state: *mut State,
@@ -140,12 +141,6 @@ impl State {
         self.callers = [(0, 0); CALLERS];
         // Times and addresses in a chunk count from those before, which may not be in it.
         self.cursor.close();
-    }
-
-    /// Where the present hook was called: the stack pointer of its caller.
-    #[inline]
-    pub fn caller_sp(&self) -> usize {
-        self.guard.load(Relaxed)
     }
 
     /// Whether an allocation of `size` bytes, which the thread's count does not pass, is to be recorded.
