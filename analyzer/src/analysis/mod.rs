@@ -18,6 +18,7 @@ mod startup;
 mod totals;
 mod types;
 mod usage;
+mod wrong_frees;
 
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref};
@@ -32,3 +33,4 @@ pub use startup::startup_frames;
 pub use totals::{Totals, totals};
 pub use types::block_type;
 pub use usage::Usage;
+pub use wrong_frees::{NamedStack, WrongFree, WrongFrees};

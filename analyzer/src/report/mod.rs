@@ -10,6 +10,7 @@ mod json_text;
 mod lost;
 mod names;
 mod text;
+mod wrong_frees;
 
 pub use escape::escape;
 pub use human::{count, counted, duration, share, size, size_range};
@@ -17,7 +18,7 @@ pub use info::{Info, ModuleInfo};
 pub use text::{Layout, Text};
 
 use crate::analysis::{
-    Group, Names, Selected, Selection, Summary, Totals, judge, outstanding, select, totals,
+    Group, Names, Selected, Selection, Summary, Totals, WrongFrees, judge, outstanding, select, totals,
 };
 use crate::trace::{Site, Trace};
 use std::io;
@@ -34,6 +35,8 @@ pub struct Report {
     pub growth: Summary,
     /// Bytes that the process may use; `None` if that is unlimited, or not known.
     pub memory_limit: Option<u64>,
+    /// What was freed wrongly.
+    pub wrong_frees: WrongFrees,
     /// The stacks to show.
     pub selected: Selected,
     /// Whether the trace's file can still be found when the report is read.
@@ -57,11 +60,17 @@ impl Report {
             outstanding_stacks,
             growth,
             memory_limit: trace.settings.memory_limit,
+            wrong_frees: WrongFrees::of(&trace, &selection.filter, names),
             selected,
             trace,
             is_kept: true,
             next: Vec::new(),
         }
+    }
+
+    /// Whether there is anything to tell: outstanding memory, or an error of the program's.
+    pub fn has_findings(&self) -> bool {
+        self.has_outstanding() || !self.wrong_frees.is_empty()
     }
 
     /// Whether the process has memory outstanding that it allocated itself, at whatever time.
@@ -88,6 +97,7 @@ impl Report {
         warnings.extend(lost::undecided(&self.trace));
         warnings.extend(estimates::sentence(&self.trace.settings));
         warnings.extend(lost::settings(&self.trace.settings));
+        warnings.extend(wrong_frees::notes(&self.wrong_frees));
         warnings.extend(self.selected.warnings.iter().cloned());
         warnings
     }

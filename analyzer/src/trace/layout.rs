@@ -28,7 +28,7 @@ pub struct RegionSummary {
 }
 
 /// Names of the regions, by number.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "unknown",
     "strings",
     "modules",
@@ -45,8 +45,9 @@ const NAMES: [&str; 16] = [
     "mailbox",
     "events",
     "estimates",
+    "wrong frees",
 ];
-const _: () = assert!(NAMES.len() == RegionKind::Estimates as usize + 1);
+const _: () = assert!(NAMES.len() == RegionKind::WrongFrees as usize + 1);
 
 /// The regions in use, in the order of the directory.
 pub(super) fn summaries(file: &[u8]) -> Vec<RegionSummary> {

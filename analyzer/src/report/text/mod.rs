@@ -5,6 +5,7 @@ mod footer;
 mod group;
 mod stack;
 mod style;
+mod wrong_free;
 
 pub(super) use answer::{command, ending};
 pub use style::Layout;
@@ -33,6 +34,7 @@ impl<'a> Text<'a> {
     /// Those of `out`.
     pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
         answer::write(self, out)?;
+        wrong_free::write_all(self, out)?;
         match &self.report.selected.groups {
             Some(groups) => group::write_all(self, groups, out)?,
             None => stack::write_all(self, out)?,
