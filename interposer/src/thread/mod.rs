@@ -182,6 +182,8 @@ unsafe fn take_over(state: *mut State, sp: usize) -> Entered {
     // SAFETY: as the caller promises.
     let (skipped, mut entered) = unsafe { ((*state).guard.load(Relaxed) != 0, hold(state, sp)) };
     if skipped {
+        // What was skipped may have been done and not recorded, or the other way round.
+        completeness::unseen();
         entered.recover();
     }
     entered

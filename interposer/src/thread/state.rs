@@ -8,7 +8,7 @@ use crate::capture::paths::Paths;
 use crate::capture::walk::Walker;
 use crate::record::sampling::{self, Source};
 use crate::record::wrong_frees::Deallocation;
-use crate::record::{RECENT_SITES, completeness, live, modules, ring, sites, stacks};
+use crate::record::{RECENT_SITES, live, modules, ring, sites, stacks};
 use crate::{arena, clock, options};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
 use libleak_format::stacks::ROOT_INCOMPLETE;
@@ -133,7 +133,6 @@ impl State {
     /// and so are the counters and paths; the rest may be half stored, and is forgotten.
     #[cold]
     pub(super) fn recover(&mut self) {
-        completeness::unseen();
         self.walker.forget();
         self.pending_new = None;
         self.fresh = live::Fresh::new();
