@@ -38,9 +38,11 @@ FUNCTION void *make_by_new_array(std::size_t size) {
     return hidden(::operator new[](size));
 }
 
+char variable[256];
+
 FUNCTION void first_free(void *block) {
     std::free(block);
-    keep(nullptr);
+    keep(variable);
 }
 FUNCTION void wrong_free(void *block) {
     std::free(block);
@@ -69,8 +71,6 @@ FUNCTION void wrong_cookie_delete(Cookie *cookies) {
     delete cookies;
     keep(nullptr);
 }
-
-char variable[256];
 
 FUNCTION int run(const std::string &kind) {
     if (kind == "double") {

@@ -39,7 +39,7 @@ pub mod truth;
 pub use compare::{assert_behaves_the_same, assert_one_line};
 pub use fixture::Fixture;
 pub use program::{Outcome, Program, Traced};
-pub use report::{Amount, Bounds, End, Frame, Growth, Interval, Kinds, Report, Stack, StackGroup};
+pub use report::{Amount, Bounds, End, Frame, Growth, Interval, Kinds, Report, Stack, StackGroup, WrongFree};
 pub use scratch::Scratch;
 pub use skip::missing;
 pub use truth::assert_leaks;

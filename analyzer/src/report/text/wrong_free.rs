@@ -3,8 +3,8 @@
 use super::stack::write_frames;
 use super::{Text, WIDTH, wrap};
 use crate::analysis::{NamedStack, WrongFree};
-use crate::report::{counted, escape};
 use crate::report::wrong_frees::{circumstances, deallocator, origin, sentence};
+use crate::report::{counted, escape};
 use std::io;
 
 /// Columns before the text.
