@@ -176,7 +176,7 @@ pub(super) fn release(
     if block.is_null() || unsampled {
         return call();
     }
-    let Some(mut state) = thread::enter(caller.sp) else { return call() };
+    let Some(mut state) = thread::enter_to_free(caller.sp, block as usize) else { return call() };
     state.begin(Operation::Free, block as u64, 0);
     state.deallocation.begin(deallocator, caller.fp, size);
     record::free(&mut state, block as u64, caller.pc);

@@ -259,6 +259,7 @@ fn leave_by(state: &mut State, key: Key, payload: Payload, ticks: u64, caller: O
     };
     if let Some(caller) = caller
         && !families.overlaps(state.deallocation.accepts())
+        && !state.deallocation.suits(families, payload.size)
     {
         let State { walker, stack, context, deallocation, guard, thread, .. } = state;
         let tracer = Tracer { walker, stack, context };

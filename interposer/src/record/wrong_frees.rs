@@ -35,7 +35,8 @@ static OWN_BLOCKS: AtomicU64 = AtomicU64::new(0);
 /// A call that gives a block back.
 #[derive(Clone, Copy)]
 pub struct Deallocation {
-    /// The families whose blocks need no second look, and from bit 8 on the function: so it takes one store.
+    /// The families whose blocks need no second look, from bit 8 on those that it takes, and from bit 16 on the function: so it takes
+    /// one store.
     what: u32,
     /// The caller's frame pointer.
     fp: usize,
@@ -51,7 +52,7 @@ impl Deallocation {
     #[inline(always)]
     pub fn begin(&mut self, function: Deallocator, fp: usize, size: Option<usize>) {
         let accepts = if size.is_some() { Families::NONE } else { function.accepts() };
-        self.what = (function as u32) << 8 | accepts.0 as u32;
+        self.what = (function as u32) << 16 | (function.accepts().0 as u32) << 8 | accepts.0 as u32;
         self.fp = fp;
         if let Some(size) = size {
             self.size = size;
@@ -64,9 +65,15 @@ impl Deallocation {
         Families(self.what as u8)
     }
 
+    /// At the second look: whether it takes a block of this family, and said its size.
+    #[inline(always)]
+    pub fn suits(&self, families: Families, size: u64) -> bool {
+        families.overlaps(Families((self.what >> 8) as u8)) && self.size as u64 == size
+    }
+
     /// The function.
     fn function(&self) -> Deallocator {
-        Deallocator::from_word((self.what >> 8) as u16).unwrap_or(Deallocator::Free)
+        Deallocator::from_word((self.what >> 16) as u16).unwrap_or(Deallocator::Free)
     }
 
     /// The size that the call says, if there is one for blocks of this origin.
@@ -115,7 +122,7 @@ pub fn inherit(forked: u64) {
     OWN_BLOCKS.store(forked + 1, Relaxed);
 }
 
-/// Looks at a block that its deallocation does not accept unseen: one of another family, or one whose size was said.
+/// Looks at a block of another family than its deallocation takes, or whose size is another than was said.
 #[cold]
 #[inline(never)]
 pub fn examine(tracer: Tracer, call: &Call, address: u64, site: u32, size: u64, birth: u64) {

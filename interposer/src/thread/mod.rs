@@ -57,6 +57,12 @@ impl Drop for Entered {
 /// Begins a hook whose caller's frame is at `sp`. `None` if nothing is to be recorded.
 #[inline]
 pub fn enter(sp: usize) -> Option<Entered> {
+    enter_to_free(sp, 0)
+}
+
+/// The same for a hook that gives `block` back (0 is none).
+#[inline]
+pub fn enter_to_free(sp: usize, block: usize) -> Option<Entered> {
     // SAFETY: the calling thread's own variable; states live for good. Only the fields touched before `guard` is set are shared
     // with an interrupted hook of this thread, and those are atomics.
     unsafe {
@@ -69,12 +75,12 @@ pub fn enter(sp: usize) -> Option<Entered> {
             }
         }
     }
-    enter_slowly(sp)
+    enter_slowly(sp, block)
 }
 
 /// Begins a hook of a thread that is new, or nested, or where recording has not begun or is over.
 #[cold]
-fn enter_slowly(sp: usize) -> Option<Entered> {
+fn enter_slowly(sp: usize, block: usize) -> Option<Entered> {
     loop {
         if !fork::is_recording() && !begin(sp) {
             // Nobody will know of what the hook does.
@@ -91,7 +97,7 @@ fn enter_slowly(sp: usize) -> Option<Entered> {
         }
         // SAFETY: as above.
         let entered = unsafe {
-            if (*state).guard.load(Relaxed) == 0 { hold(state, sp) } else { enter_again(state, sp)? }
+            if (*state).guard.load(Relaxed) == 0 { hold(state, sp) } else { enter_again(state, sp, block)? }
         };
         if fork::is_recording() {
             return Some(entered);
@@ -135,7 +141,7 @@ pub fn is_inside(sp: usize) -> bool {
 
 /// Begins a hook while another one of this thread is under way, or its end was skipped.
 #[cold]
-fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
+fn enter_again(mut state: *mut State, sp: usize, block: usize) -> Option<Entered> {
     // SAFETY: as in `enter`.
     if unsafe { &(*state).guard }.load(Relaxed) == ABANDONED {
         // SAFETY: the calling thread's own variable.
@@ -151,6 +157,12 @@ fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
             return Some(unsafe { take_over(state, sp) });
         }
         if phase.load(Relaxed) == Phase::Calling as u32 {
+            // SAFETY: as in `enter`; a state's slot stays the same.
+            let slot = unsafe { (*state).slot };
+            // An operator delete hands its block on to `free`. No handler gives back what is just given back.
+            if block != 0 && slot.address.load(Relaxed) == block as u64 && slot.operation.load(Relaxed) != 0 {
+                return None;
+            }
             // SAFETY: the state is this thread's, and its hook is in a call.
             match unsafe { between(state, sp, holder) } {
                 Between::Call => return None,
