@@ -3,7 +3,7 @@
 
 use libleak_tests::oracles::heaptrack;
 use libleak_tests::oracles::memcheck::{self, Heap};
-use libleak_tests::{End, Fixture, Program, Scratch, assert_behaves_the_same, inputs, missing};
+use libleak_tests::{End, Fixture, Program, Scratch, WrongFree, assert_behaves_the_same, inputs, missing};
 use std::path::Path;
 
 /// How far libleak's counts may be from memcheck's, and why. For all other programs they must be equal.
@@ -44,7 +44,10 @@ const VARIABLES: f64 = 32.0;
 const FREE_AT_THE_END: [&str; 2] = ["cc1plus", "gdb"];
 
 fn output_and_status_are_those_of_a_bare_run(program: &Program) {
-    let report = assert_behaves_the_same(program).reports().into_iter().next().expect("a trace");
+    let reports = assert_behaves_the_same(program).reports();
+    let wrong: Vec<&WrongFree> = reports.iter().flat_map(|report| &report.wrong_frees).collect();
+    assert!(wrong.is_empty(), "wrong frees: {wrong:#?}");
+    let report = reports.into_iter().next().expect("a trace");
     let trace = &report.trace;
     assert_eq!((trace.end, trace.exit_status), (End::Exit, Some(0)), "end");
     assert_eq!(trace.dropped_events, 0, "dropped events");

@@ -8,6 +8,7 @@ use libleak_format::Origin;
 use libleak_format::free_sites::Means;
 use libleak_format::live::{Key, Payload};
 use libleak_format::threads::Slot;
+use libleak_format::wrong_frees::Error;
 use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -315,6 +316,59 @@ fn losses_are_explained_and_normal_things_are_not_called_losses() {
     assert!(shown.contains("lost:  3 operations could not be recorded"), "{shown}");
     assert!(shown.contains("note:  5 frees of blocks that libleak never saw: normal"), "{shown}");
     assert!(shown.contains("1,000,000 events were not kept in the event ring"), "{shown}");
+}
+
+#[test]
+fn wrong_frees_have_both_stacks_and_are_findings() {
+    let found = json(report(&sample(), &Selection::default()));
+    let wrong = found["wrong_frees"].as_array().unwrap();
+    let kinds: Vec<_> = wrong.iter().map(|wrong| wrong["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["double-free", "wrong-size", "in-module"], "in the order in which they came");
+    let double = &wrong[0];
+    assert_eq!((&double["count"], &double["first_s"]), (&json!(1), &json!(1.0)));
+    assert_eq!((&double["address"], &double["size_bytes"]), (&json!("0x50001000"), &json!(48)));
+    assert_eq!((&double["block"]["origin"], &double["freed"]["by"]), (&json!("malloc"), &json!("free")));
+    let offsets = |stack: &serde_json::Value| {
+        let frames = stack["frames"].as_array().unwrap().clone();
+        frames.iter().map(|frame| frame["offset"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(offsets(&double["freed"]), [0x3000, 0x1000, 0x1000]);
+    assert_eq!(offsets(&double["block"]), [0x2000, 0x1000, 0x1000]);
+    assert_eq!(wrong[1]["given_bytes"], json!(0));
+    assert_eq!((&wrong[2]["block"], &wrong[2]["size_bytes"]), (&json!(null), &json!(null)));
+    let findings = found["findings"].as_array().unwrap();
+    let named: Vec<_> = findings.iter().filter(|finding| finding["rule"] == "wrong-free").collect();
+    assert_eq!(named.len(), 3);
+    assert_eq!(named[0]["fingerprint"], double["fingerprint"]);
+    assert_eq!(named[0]["message"], "double free of a block of 48 B");
+}
+
+#[test]
+fn filters_by_name_choose_wrong_frees_by_either_stack() {
+    let wrong = |pattern: &str, is_ignored: bool| {
+        let mut filter = Filter::default();
+        let list = if is_ignored { &mut filter.patterns.ignore } else { &mut filter.patterns.module };
+        list.push(regex::Regex::new(pattern).unwrap());
+        let selection = Selection { filter, ..Selection::default() };
+        json(report(&sample(), &selection))["wrong_frees"].as_array().unwrap().len()
+    };
+    assert_eq!((wrong("libc", false), wrong("server", false), wrong("nowhere", false)), (3, 3, 0));
+    assert_eq!((wrong("libc", true), wrong("nowhere", true)), (0, 3));
+}
+
+#[test]
+fn mismatches_between_functions_without_names_are_counted_and_not_shown() {
+    let mut builder = Builder::new();
+    let module = builder.module("/opt/app/bin/server", 0x10_0000);
+    let node = builder.node(0, module, 0x10_1000);
+    let site = builder.site(node, Origin::New);
+    builder.wrong_free(Error::Mismatch, Some(site), node);
+    builder.wrong_free(Error::Double, Some(site + 7), node);
+    let found = json(report(&builder.build(), &Selection::default()));
+    assert_eq!(found["wrong_frees"], json!([]));
+    let warnings = found["trace"]["warnings"].to_string();
+    assert!(warnings.contains("1 free by another family's function"), "{warnings}");
+    assert!(warnings.contains("record of a wrong free is damaged"), "{warnings}");
 }
 
 #[test]

@@ -136,8 +136,8 @@ pub struct Lost {
     pub wrong_stacks: AtomicU64,
     /// Blocks whose end was not seen: their address was given out again while they counted as outstanding.
     pub missed_frees: AtomicU64,
-    /// Reserved, 0.
-    pub reserved: AtomicU64,
+    /// Wrong frees that found no room among their records.
+    pub unrecorded_wrong_frees: AtomicU64,
 }
 
 /// How the process ended, as far as the file knows.

@@ -50,6 +50,7 @@ pub mod sites;
 pub mod stacks;
 pub mod strings;
 pub mod threads;
+pub mod wrong_frees;
 
 pub use header::Header;
 pub use origin::{Origin, Resource};

@@ -44,6 +44,8 @@ pub enum RegionKind {
     Events = 14,
     /// What sampled blocks stand for: [`crate::sites::Estimates`].
     Estimates = 15,
+    /// Blocks freed twice, by the wrong function, with the wrong size: [`crate::wrong_frees`].
+    WrongFrees = 16,
     /// Stacks that free the blocks of sites: [`crate::free_sites::FreeSite`].
     FreeSites = 17,
     /// By which words the last reachability check came to blocks: [`crate::roots`].

@@ -3,7 +3,7 @@
 //! libleak finds the functions behind its own by reading symbol tables itself: `dlsym` may allocate, takes the loader's
 //! lock, and would tie the library to a version of libc.
 
-use crate::sys;
+use crate::{arch, sys};
 use core::ffi::{CStr, c_char};
 
 /// The loader's description of an image (`struct link_map` of `<link.h>`).
@@ -41,6 +41,16 @@ pub struct Symbol {
     size: usize,
 }
 
+/// A relocation (`Elf64_Rela`).
+#[repr(C)]
+struct Relocation {
+    /// Where it is applied, without the bias.
+    offset: usize,
+    /// Its type, and from bit 32 on the symbol's index.
+    info: u64,
+    addend: i64,
+}
+
 impl Symbol {
     /// Its type (`STT_…`) if the image defines it.
     pub fn kind(&self) -> Option<u8> {
@@ -53,6 +63,10 @@ const DT_NULL: i64 = 0;
 pub const DT_STRTAB: i64 = 5;
 pub const DT_SYMTAB: i64 = 6;
 pub const DT_DEBUG: i64 = 21;
+const DT_RELA: i64 = 7;
+const DT_RELASZ: i64 = 8;
+const DT_PLTRELSZ: i64 = 2;
+const DT_JMPREL: i64 = 23;
 const DT_VERSYM: i64 = 0x6fff_fff0;
 pub const DT_GNU_HASH: i64 = 0x6fff_fef5;
 /// Variable.
@@ -99,19 +113,21 @@ pub fn own_dynamic() -> *const Dynamic {
 /// Head of the loader's list: `r_debug.r_map`, which the executable's `DT_DEBUG` points to (System V gABI, "Dynamic
 /// Section"). Null in a static program.
 fn first_image() -> *const LinkMap {
-    #[repr(C)]
-    struct Debug {
-        version: i32,
-        map: *const LinkMap,
-    }
-    let Some(started) = started() else { return core::ptr::null() };
+    // SAFETY: the loader's record lives for good.
+    debug().map_or(core::ptr::null(), |debug| unsafe { (*debug).map })
+}
+
+/// What the loader tells debuggers (`struct r_debug` of `<link.h>`).
+#[repr(C)]
+struct Debug {
+    version: i32,
+    map: *const LinkMap,
+}
+
+fn debug() -> Option<*const Debug> {
     // SAFETY: the kernel mapped the executable's dynamic section, the loader filled in `DT_DEBUG`.
-    unsafe {
-        match entry(started.dynamic, DT_DEBUG) {
-            Some(debug) if debug != 0 => (*(debug as *const Debug)).map,
-            _ => core::ptr::null(),
-        }
-    }
+    let debug = unsafe { entry(started()?.dynamic, DT_DEBUG) }?;
+    (debug != 0).then_some(debug as *const Debug)
 }
 
 /// The image that the kernel started: the executable, but musl's loader, which is its libc, if that was told by its
@@ -194,12 +210,40 @@ impl LinkMap {
         Some(self.bias.wrapping_add(symbol.value))
     }
 
+    /// Whether `test` holds for the name and the target of any function of another image that this one calls: what the loader has
+    /// put into its tables. Of a function that is not bound yet the target is in the image itself.
+    pub fn calls(&self, test: impl Fn(&CStr, usize) -> bool) -> bool {
+        // SAFETY: `dynamic` is the section of a loaded image, its tables lie in the image.
+        unsafe {
+            let table = |tag| entry(self.dynamic, tag).map(|value| self.relocated(value));
+            let (Some(strings), Some(symbols)) = (table(DT_STRTAB), table(DT_SYMTAB)) else { return false };
+            [(DT_RELA, DT_RELASZ), (DT_JMPREL, DT_PLTRELSZ)].into_iter().any(|(start, bytes)| {
+                let (Some(start), Some(bytes)) = (table(start), entry(self.dynamic, bytes)) else {
+                    return false;
+                };
+                let count = bytes / size_of::<Relocation>();
+                core::slice::from_raw_parts(start as *const Relocation, count).iter().any(|relocation| {
+                    if !arch::FUNCTION_RELOCATIONS.contains(&(relocation.info as u32)) {
+                        return false;
+                    }
+                    let symbol = &*(symbols as *const Symbol).add((relocation.info >> 32) as usize);
+                    let name = CStr::from_ptr((strings as *const c_char).add(symbol.name as usize));
+                    test(name, *(self.bias.wrapping_add(relocation.offset) as *const usize))
+                })
+            })
+        }
+    }
+
+    /// An address of the dynamic section. The loader relocates them in place, except for the vdso and a few ports.
+    fn relocated(&self, value: usize) -> usize {
+        if value < self.bias { value + self.bias } else { value }
+    }
+
     /// The symbol `name` that this image defines in its default version, if it is of a type that `is_wanted`.
     ///
     /// Needs `DT_GNU_HASH`, which every library that defines an allocator has had since 2006.
     fn symbol(&self, name: &CStr, is_wanted: impl Fn(u8) -> bool) -> Option<&'static Symbol> {
-        // The loader relocates these addresses in place, except for the vdso and a few ports.
-        let relocated = |value: usize| if value < self.bias { value + self.bias } else { value };
+        let relocated = |value| self.relocated(value);
         // SAFETY: `dynamic` is the section of a loaded image, its tables lie in the image.
         unsafe {
             let strings = relocated(entry(self.dynamic, DT_STRTAB)?) as *const c_char;
@@ -216,6 +260,13 @@ impl LinkMap {
             Some(&*symbols.add(found))
         }
     }
+}
+
+/// Whether the process has namespaces of images besides the first (`dlmopen`), as the loader tells debuggers. Before glibc 2.35 it
+/// does not.
+pub fn has_namespaces() -> bool {
+    // SAFETY: the loader's record lives for good.
+    debug().is_some_and(|debug| unsafe { (*debug).version } > 1)
 }
 
 /// The hash of a name in a GNU hash table.
@@ -256,6 +307,27 @@ pub unsafe fn gnu_hash_chain(table: *const u32, hash: u32) -> impl Iterator<Item
 ///
 /// Reads by way of the kernel, since the image may vanish at any moment.
 pub fn extent(map: &LinkMap) -> Option<(usize, usize, usize)> {
+    with_headers(map, |headers| {
+        let loads = || headers.iter().filter(|header| header.kind == PT_LOAD);
+        let start = loads().map(|header| header.address & !4095).min()?;
+        let end = loads().map(|header| header.address.saturating_add(header.memory_size)).max()?;
+        let unwind = headers.iter().find(|header| header.kind == PT_GNU_EH_FRAME);
+        let place = |address: usize| map.bias.wrapping_add(address);
+        Some((place(start), place(end), unwind.map_or(0, |header| place(header.address))))
+    })
+}
+
+/// Whether a segment of the image holds `address`: there may be other memory between two of them.
+pub fn holds(map: &LinkMap, address: usize) -> bool {
+    let is_inside = |header: &ProgramHeader| {
+        header.kind == PT_LOAD
+            && address.wrapping_sub(map.bias.wrapping_add(header.address)) < header.memory_size
+    };
+    with_headers(map, |headers| Some(headers.iter().any(is_inside))) == Some(true)
+}
+
+/// Tells `look` the program headers of a loaded image, read by way of the kernel.
+fn with_headers<T>(map: &LinkMap, look: impl FnOnce(&[ProgramHeader]) -> Option<T>) -> Option<T> {
     const MAX_HEADERS: usize = 24;
     #[repr(align(8))]
     struct Aligned([u8; MAX_HEADERS * size_of::<ProgramHeader>()]);
@@ -278,12 +350,7 @@ pub fn extent(map: &LinkMap) -> Option<(usize, usize, usize)> {
         // SAFETY: any bytes are valid headers, and the buffer is aligned for them.
         unsafe { bytes.align_to::<ProgramHeader>().1 }
     };
-    let loads = || headers.iter().filter(|header| header.kind == PT_LOAD);
-    let start = loads().map(|header| header.address & !4095).min()?;
-    let end = loads().map(|header| header.address.saturating_add(header.memory_size)).max()?;
-    let unwind = headers.iter().find(|header| header.kind == PT_GNU_EH_FRAME);
-    let place = |address: usize| map.bias.wrapping_add(address);
-    Some((place(start), place(end), unwind.map_or(0, |header| place(header.address))))
+    look(headers)
 }
 
 /// The build-id of the image whose ELF header is mapped at `start`; empty if it has none.

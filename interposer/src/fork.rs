@@ -8,7 +8,8 @@ use crate::lock::Lock;
 use crate::log::{self, Level};
 use crate::options;
 use crate::record::{
-    checkpoints, free_sites, live, lose, mailbox, mappings, modules, ring, sites, stacks, strings,
+    checkpoints, completeness, free_sites, live, lose, mailbox, mappings, modules, ring, sites, stacks,
+    strings, wrong_frees,
 };
 use crate::{arch, arena, aside, check, clock, file, output, runtime, signals, sys, thread};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
@@ -236,6 +237,8 @@ fn copy() -> bool {
     check::open();
     checkpoints::open();
     mailbox::open();
+    wrong_frees::open();
+    completeness::reset();
     thread::roster::THREADS.open(0);
     thread::roster::SLOTS.open(0);
     modules::reset();
@@ -300,6 +303,7 @@ fn inherit(forked: u64) -> u64 {
         site.levels.store(0, Relaxed);
         site.free_sites.store(0, Relaxed);
     }
+    wrong_frees::inherit(forked);
     let (mut blocks, mut bytes) = (0, 0);
     live::adopt(|payload| {
         if payload.birth > forked || u64::from(payload.site) >= sites::SITES.count() {

@@ -41,6 +41,7 @@ pub use fixture::Fixture;
 pub use program::{Outcome, Program, Traced};
 pub use report::{
     Amount, Bounds, End, Frame, FreedIn, Growth, HeldBy, Interval, Kinds, Report, Stack, StackGroup,
+    WrongFree,
 };
 pub use scratch::Scratch;
 pub use skip::missing;

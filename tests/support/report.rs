@@ -19,6 +19,8 @@ pub struct Report {
     pub stacks: Vec<Stack>,
     /// What they add up to, if that was asked for.
     pub groups: Option<Vec<StackGroup>>,
+    /// Blocks that were freed wrongly.
+    pub wrong_frees: Vec<WrongFree>,
     /// What gates would name.
     pub findings: Vec<Value>,
     /// What suppressions did.
@@ -225,6 +227,38 @@ impl FreedIn {
             .iter()
             .any(|frame| frame.function.as_deref().is_some_and(|name| name.starts_with(function)))
     }
+}
+
+/// A block that was freed twice, by another family's function or with another size, or an address that is none's.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct WrongFree {
+    pub fingerprint: String,
+    pub kind: String,
+    pub message: String,
+    pub count: u64,
+    pub size_bytes: Option<u64>,
+    pub given_bytes: Option<u64>,
+    pub inside_bytes: Option<u64>,
+    pub module: Option<String>,
+    pub block: Option<Allocated>,
+    pub freed: Freed,
+}
+
+/// Where a block that was freed wrongly comes from.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct Allocated {
+    pub origin: String,
+    pub frames: Vec<Frame>,
+}
+
+/// Where a block was freed wrongly, and by what.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct Freed {
+    pub by: String,
+    pub frames: Vec<Frame>,
 }
 
 /// Stacks that have something in common.

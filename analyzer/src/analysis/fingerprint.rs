@@ -43,6 +43,15 @@ impl Fingerprint {
     }
 }
 
+impl Fingerprint {
+    /// The fingerprint of something that has several parts.
+    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Fingerprint {
+        let mut hash = Fnv::default();
+        parts.into_iter().for_each(|part| hash.part(part));
+        Fingerprint(hash.0)
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)

@@ -21,6 +21,7 @@ mod suppress;
 mod totals;
 mod types;
 mod usage;
+mod wrong_frees;
 
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref};
@@ -38,3 +39,4 @@ pub use suppress::{Suppressed, Suppressions, suppress};
 pub use totals::{Totals, totals};
 pub use types::block_type;
 pub use usage::Usage;
+pub use wrong_frees::{NamedStack, WrongFree, WrongFrees};

@@ -293,7 +293,12 @@ impl Filter {
         !self.fingerprints.is_empty() || [function, file, module, ignore].iter().any(|list| !list.is_empty())
     }
 
-    fn accepts_names(&self, frames: &[Frame], fingerprint: Fingerprint, modules: &[Module]) -> bool {
+    pub(super) fn accepts_names(
+        &self,
+        frames: &[Frame],
+        fingerprint: Fingerprint,
+        modules: &[Module],
+    ) -> bool {
         let function = |frame: &Frame, pattern: &Regex| {
             frame.function.as_deref().is_some_and(|function| pattern.is_match(function))
         };

@@ -106,6 +106,7 @@ impl Info {
             ),
             ("outstanding", live),
             ("leak check", self.check()),
+            ("wrong frees", self.wrong_frees()),
         ];
         facts.into_iter().chain(samples).chain([("events", self.events())]).collect()
     }
@@ -119,6 +120,16 @@ impl Info {
         let at = self.checked_at().map(|seconds| format!(" at {}", duration(seconds))).unwrap_or_default();
         let took = check_seconds(checked).map(|seconds| format!(", it took {}", duration(seconds)));
         format!("done{at}{}", took.unwrap_or_default())
+    }
+
+    /// `2 recorded, 14 times in all`
+    fn wrong_frees(&self) -> String {
+        let recorded = &self.trace.wrong_frees;
+        if recorded.is_empty() {
+            return "none recorded".to_owned();
+        }
+        let times = recorded.iter().fold(0u64, |sum, wrong| sum.saturating_add(wrong.count));
+        format!("{} recorded, {} in all", count(recorded.len() as u64), counted(times, "time"))
     }
 
     /// The moment that the leak check is about, seconds since the start.
@@ -222,6 +233,7 @@ impl Info {
             unchecked_because: unchecked_because(settings.checked, *ending),
             checked_at_s: self.checked_at().map(rounded),
             check_s: check_seconds(settings.checked),
+            wrong_frees: self.trace.wrong_frees.len(),
             events: Events {
                 held: self.ring.allocations + self.ring.frees,
                 allocations: self.ring.allocations,
@@ -279,6 +291,7 @@ struct Document<'a> {
     unchecked_because: Option<&'static str>,
     checked_at_s: Option<f64>,
     check_s: Option<f64>,
+    wrong_frees: usize,
     events: Events,
     regions: Vec<crate::trace::RegionSummary>,
     modules: Vec<ModuleObject<'a>>,

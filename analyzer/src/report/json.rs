@@ -12,6 +12,10 @@
 //!
 //! With `--from` and `--to`, which are `from_s` and `to_s`, only blocks that were born between these times count as outstanding.
 //!
+//! `wrong_frees` are blocks that were freed twice, by another family's function or with another size, and addresses that no block begins
+//! at, in the order in which they first came, each with the stack that freed and the one that allocated. Each is among the
+//! `findings`, too. `block` is `null` where no block is known; `given_bytes` is the size given, `inside_bytes` the distance from the
+//! block's start, `module` the one that the address is in, each `null` where it is about something else.
 //! `suppressions` are those that were tried, with the outstanding blocks of the stacks that each matched; such a stack is no finding, and
 //! its `suppressed_by` is the suppression's `rule`.
 //!
@@ -28,10 +32,10 @@
 
 use super::growth::{evidence, line};
 use super::text::Layout;
-use super::{Report, json_text};
+use super::{Report, json_text, wrong_frees};
 use crate::analysis::{
-    Frame, FreedIn, Growth, HeldBy, Interval, NamedRoot, StackEntry, StackGroup, Step, Suppressed, Usage,
-    Verdict,
+    Frame, FreedIn, Growth, HeldBy, Interval, NamedRoot, NamedStack, StackEntry, StackGroup, Step,
+    Suppressed, Usage, Verdict, WrongFree,
 };
 use crate::trace::{
     Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
@@ -40,6 +44,7 @@ use libleak_format::Origin;
 use libleak_format::free_sites::Means;
 use libleak_format::kinds::Kind;
 use libleak_format::roots::RootKind;
+use libleak_format::wrong_frees::Error;
 use serde::Serialize;
 use std::io;
 
@@ -63,6 +68,7 @@ struct Document<'a> {
     stacks: Vec<StackObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<GroupObject<'a>>>,
+    wrong_frees: Vec<WrongFreeObject<'a>>,
     findings: Vec<FindingObject>,
     suppressions: &'a [Suppressed],
 }
@@ -223,6 +229,38 @@ struct FreedInObject<'a> {
     frames: Vec<FrameObject<'a>>,
 }
 
+#[derive(Serialize)]
+struct WrongFreeObject<'a> {
+    fingerprint: String,
+    kind: &'static str,
+    message: String,
+    count: u64,
+    first_s: Option<f64>,
+    thread: Option<u32>,
+    address: String,
+    size_bytes: Option<u64>,
+    given_bytes: Option<u64>,
+    inside_bytes: Option<u64>,
+    module: Option<&'a str>,
+    block: Option<AllocatedObject<'a>>,
+    freed: FreedObject<'a>,
+}
+
+#[derive(Serialize)]
+struct AllocatedObject<'a> {
+    fingerprint: String,
+    origin: &'static str,
+    complete: bool,
+    frames: Vec<FrameObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct FreedObject<'a> {
+    by: &'static str,
+    complete: bool,
+    frames: Vec<FrameObject<'a>>,
+}
+
 /// Stacks added up by type.
 #[derive(Serialize)]
 struct GroupObject<'a> {
@@ -266,6 +304,8 @@ struct FrameObject<'a> {
 impl<'a> Document<'a> {
     fn new(report: &'a Report, layout: &Layout) -> Document<'a> {
         let stacks = report.selected.stacks.iter();
+        let wrong = report.wrong_frees.found.iter();
+        let growth = stacks.clone().filter_map(FindingObject::new);
         Document {
             schema: "libleak-report/1",
             trace: TraceObject::new(report),
@@ -276,7 +316,8 @@ impl<'a> Document<'a> {
                 .groups
                 .as_ref()
                 .map(|groups| groups.iter().map(GroupObject::new).collect()),
-            findings: report.selected.stacks.iter().filter_map(FindingObject::new).collect(),
+            wrong_frees: wrong.map(|wrong| WrongFreeObject::new(wrong, &report.trace, layout)).collect(),
+            findings: report.wrong_frees.found.iter().map(FindingObject::wrong_free).chain(growth).collect(),
             suppressions: &report.suppressed,
         }
     }
@@ -412,6 +453,41 @@ impl<'a> HeldByObject<'a> {
     }
 }
 
+impl<'a> WrongFreeObject<'a> {
+    fn new(wrong: &'a WrongFree, trace: &Trace, layout: &Layout) -> WrongFreeObject<'a> {
+        let limit = layout.frames.unwrap_or(usize::MAX);
+        let frames = |stack: &'a NamedStack| {
+            stack.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect()
+        };
+        let is_complete = |stack: &NamedStack| stack.end == StackEnd::Complete;
+        let only = |error, value| (wrong.error == error).then_some(value);
+        WrongFreeObject {
+            fingerprint: wrong.fingerprint.to_string(),
+            kind: wrong.error.name(),
+            message: wrong_frees::sentence(wrong),
+            count: wrong.count,
+            first_s: wrong.first.map(rounded),
+            thread: wrong.thread,
+            address: format!("{:#x}", wrong.address),
+            size_bytes: wrong.block.as_ref().map(|_| wrong.size),
+            given_bytes: only(Error::Size, wrong.given),
+            inside_bytes: only(Error::Inside, wrong.given),
+            module: wrong.module.as_deref(),
+            block: wrong.block.as_ref().map(|(_, stack, fingerprint)| AllocatedObject {
+                fingerprint: fingerprint.to_string(),
+                origin: wrong_frees::origin(wrong),
+                complete: is_complete(stack),
+                frames: frames(stack),
+            }),
+            freed: FreedObject {
+                by: wrong_frees::deallocator(wrong),
+                complete: is_complete(&wrong.freed),
+                frames: frames(&wrong.freed),
+            },
+        }
+    }
+}
+
 impl<'a> RootObject<'a> {
     fn new(root: &'a NamedRoot, trace: &Trace) -> RootObject<'a> {
         let (kind, thread) = match root.kind {
@@ -482,6 +558,15 @@ impl GrowthObject {
 }
 
 impl FindingObject {
+    fn wrong_free(wrong: &WrongFree) -> FindingObject {
+        FindingObject {
+            rule: "wrong-free",
+            severity: "error",
+            fingerprint: wrong.fingerprint.to_string(),
+            message: wrong_frees::sentence(wrong),
+        }
+    }
+
     /// What a gate may name of a stack.
     fn new(entry: &StackEntry) -> Option<FindingObject> {
         let group = &entry.group;

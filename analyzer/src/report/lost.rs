@@ -81,6 +81,12 @@ pub(super) fn losses(lost: &Lost) -> Vec<String> {
             "disk full, or LIBLEAK_MAX_SIZE reached",
         ),
         sentence(
+            lost.unrecorded_wrong_frees,
+            "wrong free was not recorded",
+            "wrong frees were not recorded",
+            "no room among their records, or far too many of them",
+        ),
+        sentence(
             lost.wrong_stacks,
             "stack was found to be wrong",
             "stacks were found to be wrong",

@@ -10,6 +10,7 @@ mod json_text;
 mod lost;
 mod names;
 mod text;
+mod wrong_frees;
 
 pub use escape::escape;
 pub use human::{count, counted, duration, share, size, size_range};
@@ -17,8 +18,8 @@ pub use info::{Info, ModuleInfo};
 pub use text::{Layout, Text};
 
 use crate::analysis::{
-    Group, Names, Selected, Selection, Summary, Suppressed, Suppressions, Totals, judge, outstanding, select,
-    suppress, totals,
+    Group, Names, Selected, Selection, Summary, Suppressed, Suppressions, Totals, WrongFrees, judge,
+    outstanding, select, suppress, totals,
 };
 use crate::trace::{Site, Trace};
 use std::io;
@@ -39,6 +40,8 @@ pub struct Report {
     pub memory_limit: Option<u64>,
     /// Lines that are meant for suppressions, and are none.
     suppression_warnings: Vec<String>,
+    /// What was freed wrongly.
+    pub wrong_frees: WrongFrees,
     /// The stacks to show.
     pub selected: Selected,
     /// Whether the trace's file can still be found when the report is read.
@@ -67,11 +70,17 @@ impl Report {
             suppressed,
             suppression_warnings: suppressions.warnings,
             memory_limit: trace.settings.memory_limit,
+            wrong_frees: WrongFrees::of(&trace, &selection.filter, names),
             selected,
             trace,
             is_kept: true,
             next: Vec::new(),
         }
+    }
+
+    /// Whether there is anything to tell: outstanding memory, or an error of the program's.
+    pub fn has_findings(&self) -> bool {
+        self.has_outstanding() || !self.wrong_frees.is_empty()
     }
 
     /// Whether the process has memory outstanding that it allocated itself, at whatever time.
@@ -99,6 +108,7 @@ impl Report {
         warnings.extend(estimates::sentence(&self.trace.settings));
         warnings.extend(lost::settings(&self.trace.settings));
         warnings.extend(self.suppression_warnings.iter().cloned());
+        warnings.extend(wrong_frees::notes(&self.wrong_frees));
         warnings.extend(self.selected.warnings.iter().cloned());
         warnings
     }

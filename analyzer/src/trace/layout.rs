@@ -28,7 +28,7 @@ pub struct RegionSummary {
 }
 
 /// Names of the regions, by number.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 21] = [
     "unknown",
     "strings",
     "modules",
@@ -45,10 +45,13 @@ const NAMES: [&str; 18] = [
     "mailbox",
     "events",
     "estimates",
-    "unknown",
+    "wrong frees",
     "freeing stacks",
+    "roots",
+    "classes",
+    "markers",
 ];
-const _: () = assert!(NAMES.len() == RegionKind::FreeSites as usize + 1);
+const _: () = assert!(NAMES.len() == RegionKind::Markers as usize + 1);
 
 /// The regions in use, in the order of the directory.
 pub(super) fn summaries(file: &[u8]) -> Vec<RegionSummary> {

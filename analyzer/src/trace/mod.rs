@@ -27,6 +27,7 @@ mod stacks;
 mod table;
 mod warnings;
 mod window;
+mod wrong_frees;
 
 pub use births::{Births, Born};
 pub use checkpoints::{Checkpoint, Level};
@@ -46,6 +47,7 @@ pub use sites::{Histogram, Site};
 pub use slots::Undecided;
 pub use stacks::{Frame, StackEnd, StackId, Stacks};
 pub use window::{Moment, Span, Window};
+pub use wrong_frees::{Allocated, WrongFree};
 
 use checkpoints::Levels;
 use file::TraceFile;
@@ -80,10 +82,12 @@ pub struct Trace {
     pub modules: Vec<Module>,
     /// Threads by index.
     pub threads: Vec<Thread>,
-    /// The stacks of the sites.
+    /// The stacks of the sites, and those that freed wrongly.
     pub stacks: Stacks,
     /// Sites with their outstanding blocks, in the order in which they first allocated.
     pub sites: Vec<Site>,
+    /// What was freed wrongly, in the order in which it first came.
+    pub wrong_frees: Vec<WrongFree>,
     /// What part of the run is looked at.
     pub window: Window,
     /// Moments that the program gave a name, by time.
@@ -142,6 +146,7 @@ impl Trace {
         let mut stacks = StackReader::open(bytes, &mut warnings);
         let mut sites = sites::read(bytes, &mut stacks, &mut warnings);
         free_sites::read(bytes, &mut sites, &mut stacks, &mut warnings);
+        let wrong_frees = wrong_frees::read(bytes, &sites, &mut stacks, &mut warnings);
         let (stacks, damaged) = stacks.finish();
         warnings.count(
             damaged,
@@ -174,6 +179,7 @@ impl Trace {
             stacks,
             checkpoints: checkpoints::read(bytes, &clock, &mut warnings),
             sites: sites.into_iter().flatten().collect(),
+            wrong_frees,
             undecided: in_flight.undecided,
             warnings: warnings.into_sentences(),
             process,

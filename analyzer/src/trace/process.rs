@@ -113,6 +113,7 @@ pub struct Lost {
     pub oversized_blocks: u64,
     pub refused_growth: u64,
     pub wrong_stacks: u64,
+    pub unrecorded_wrong_frees: u64,
 }
 
 impl Lost {
@@ -133,6 +134,7 @@ impl Lost {
             oversized_blocks: record.oversized_blocks.load(Relaxed),
             refused_growth: record.refused_growth.load(Relaxed),
             wrong_stacks: record.wrong_stacks.load(Relaxed),
+            unrecorded_wrong_frees: record.unrecorded_wrong_frees.load(Relaxed),
         }
     }
 }

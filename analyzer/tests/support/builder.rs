@@ -8,6 +8,7 @@ use libleak_format::region::{Extent, PAGE, descriptor_offset, extent_records};
 use libleak_format::sites::{Estimates, Lifetimes, Site, SiteFlags, Tally};
 use libleak_format::stacks::{FIRST_NODE, Flags, Node};
 use libleak_format::threads::{Slot, Thread};
+use libleak_format::wrong_frees::{Error, WrongFree};
 use libleak_format::{Header, Origin, Record, Region, RegionKind, modules::Module, strings};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -32,6 +33,7 @@ pub struct Builder {
     free_sites: Array,
     chunks: Array,
     live: Array,
+    wrong_frees: Array,
 }
 
 /// What the thread of one slot did at one site.
@@ -112,6 +114,7 @@ impl Builder {
             free_sites: Array::new(RegionKind::FreeSites, size_of::<FreeSite>(), 4),
             chunks: Array::new(RegionKind::Events, CHUNK_SIZE, 0),
             live: Array::new(RegionKind::Live, size_of::<Entry>(), 7),
+            wrong_frees: Array::new(RegionKind::WrongFrees, size_of::<WrongFree>(), 4),
         };
         // String 0 is no string, nodes below the first are roots.
         builder.strings.records.extend_from_slice(&[0; 8]);
@@ -274,6 +277,19 @@ impl Builder {
         self.live.push(&entry);
     }
 
+    /// A wrong free by `free` of a block of `site`, if there is one.
+    pub fn wrong_free(&mut self, error: Error, site: Option<u32>, stack: u32) {
+        let record: WrongFree = zeroed();
+        record.error.store(error as u16, Relaxed);
+        record.site.store(site.map_or(0, |site| site + 1), Relaxed);
+        record.stack.store(stack, Relaxed);
+        record.count.store(1, Relaxed);
+        record.ticks.store(1_000_000_000, Relaxed);
+        record.address.store(0x5000_1000, Relaxed);
+        record.size.store(48, Relaxed);
+        self.wrong_frees.push(&record);
+    }
+
     /// A chunk of events at one tick each from `ticks` on.
     pub fn chunk(&mut self, thread: u32, ticks: u64, events: &[Event]) {
         let mut context = Context::new(ticks);
@@ -311,11 +327,22 @@ impl Builder {
             free_sites,
             live,
             chunks,
-            ..
+            wrong_frees,
         } = self;
         for array in [
-            strings, modules, threads, slots, nodes, sites, tallies, lifetimes, estimates, free_sites, live,
+            strings,
+            modules,
+            threads,
+            slots,
+            nodes,
+            sites,
+            tallies,
+            lifetimes,
+            estimates,
+            free_sites,
+            live,
             chunks,
+            wrong_frees,
         ] {
             let mut extents = Vec::new();
             let mut rest = &array.records[..];
@@ -363,7 +390,7 @@ fn describe(
 }
 
 /// A trace with something of everything: two modules, two threads, a leak, a cache, a mapping, frees with lifetimes, a
-/// realloc under way and a few events.
+/// realloc under way, a few events and wrong frees.
 pub fn sample() -> Vec<u8> {
     let mut builder = Builder::new();
     let server = builder.module("/opt/app/bin/server", 0x10_0000);
@@ -400,6 +427,9 @@ pub fn sample() -> Vec<u8> {
         .chain([Event::Free { address: 0x5000_0400, caller: main }])
         .collect();
     builder.chunk(worker, 1_000_000, &events);
+    builder.wrong_free(Error::Double, Some(leaks), cache);
+    builder.wrong_free(Error::Size, Some(caches), leak);
+    builder.wrong_free(Error::Module, None, main);
     builder.header.live_bytes.store(6 * 48 + 4096, Relaxed);
     builder.header.peak_bytes.store(10 * 48 + 4096, Relaxed);
     builder.header.peak_ticks.store(1_000_000_000, Relaxed);

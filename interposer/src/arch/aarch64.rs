@@ -14,6 +14,8 @@ pub const SP: u16 = 31;
 pub const FP: u16 = 29;
 /// DWARF number of the return address: the link register.
 pub const RA: u16 = 30;
+/// Types of relocations that put in the address of another image's function: R_AARCH64_GLOB_DAT and R_AARCH64_JUMP_SLOT.
+pub const FUNCTION_RELOCATIONS: [u32; 2] = [1025, 1026];
 
 /// The registers at this very place. Inlined, so that they are those of the caller's frame.
 #[inline(always)]

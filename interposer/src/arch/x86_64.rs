@@ -14,6 +14,8 @@ pub const SP: u16 = 7;
 pub const FP: u16 = 6;
 /// DWARF number of the return address column.
 pub const RA: u16 = 16;
+/// Types of relocations that put in the address of another image's function: R_X86_64_GLOB_DAT and R_X86_64_JUMP_SLOT.
+pub const FUNCTION_RELOCATIONS: [u32; 2] = [6, 7];
 
 /// The registers at this very place. Inlined, so that they are those of the caller's frame.
 #[inline(always)]

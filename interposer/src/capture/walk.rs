@@ -340,13 +340,14 @@ pub fn between(holder: usize, stack: &mut Stack, context: &mut Context) -> Optio
         left |= !is_own;
         handler |= rule.kind() == Kind::Signal;
         position = next(rule, position, &mut memory).ok()?;
+        // Nothing of the real function is left if it has jumped to the inner hook, as libstdc++'s operators delete do. The inner hook's
+        // own frame is farther in.
+        if is_own && position.sp == holder {
+            return Some(if handler { Between::Handler } else { Between::Call });
+        }
+        // Other frames have taken the place of the outer hook's.
         if left && bounds.is_outside(position.sp, holder) {
-            return Some(match (is_own && position.sp == holder, handler) {
-                (true, true) => Between::Handler,
-                (true, false) => Between::Call,
-                // Other frames have taken the place of the outer hook's.
-                (false, _) => Between::Nothing,
-            });
+            return Some(Between::Nothing);
         }
     }
     handler.then_some(Between::Handler)

@@ -13,6 +13,7 @@ use crate::record::{self, sampling};
 use crate::thread::{self, State};
 use core::ffi::c_void;
 use libleak_format::Origin;
+use libleak_format::wrong_frees::Deallocator;
 
 type Pointer = *mut c_void;
 
@@ -110,14 +111,14 @@ operators_new! {
 }
 
 macro_rules! operators_delete {
-    ($($next:ident $symbol:ident => $inner:ident, $count:tt ($($argument:ident),*))*) => {$(
+    ($($next:ident $symbol:ident => $inner:ident, $count:tt $deallocator:ident[$size:expr] ($($argument:ident),*))*) => {$(
         static $next: Next = Next::new(c_name!($symbol));
         with_caller!(
             /// An operator delete.
             $symbol => $inner, $count, unless_unsampled($next)
         );
-        extern "C" fn $inner(block: Pointer $(, $argument: usize)*, pc: usize, sp: usize, _fp: usize) {
-            release(block, pc, sp, || {
+        extern "C" fn $inner(block: Pointer $(, $argument: usize)*, pc: usize, sp: usize, fp: usize) {
+            release(block, &Caller { pc, sp, fp }, Deallocator::$deallocator, $size, || {
                 real!($next: fn(Pointer $(, operators_new!(@word $argument))*) -> (), (block $(, $argument)*), ());
             });
         }
@@ -125,16 +126,16 @@ macro_rules! operators_delete {
 }
 
 operators_delete! {
-    DELETE _ZdlPv => delete_plain, 1 ()
-    DELETE_ARRAY _ZdaPv => delete_array, 1 ()
-    DELETE_NOTHROW _ZdlPvRKSt9nothrow_t => delete_nothrow, 2 (nothrow)
-    DELETE_ARRAY_NOTHROW _ZdaPvRKSt9nothrow_t => delete_array_nothrow, 2 (nothrow)
-    DELETE_SIZED _ZdlPvm => delete_sized, 2 (size)
-    DELETE_ARRAY_SIZED _ZdaPvm => delete_array_sized, 2 (size)
-    DELETE_ALIGNED _ZdlPvSt11align_val_t => delete_aligned, 2 (alignment)
-    DELETE_ARRAY_ALIGNED _ZdaPvSt11align_val_t => delete_array_aligned, 2 (alignment)
-    DELETE_SIZED_ALIGNED _ZdlPvmSt11align_val_t => delete_sized_aligned, 3 (size, alignment)
-    DELETE_ARRAY_SIZED_ALIGNED _ZdaPvmSt11align_val_t => delete_array_sized_aligned, 3 (size, alignment)
-    DELETE_ALIGNED_NOTHROW _ZdlPvSt11align_val_tRKSt9nothrow_t => delete_aligned_nothrow, 3 (alignment, nothrow)
-    DELETE_ARRAY_ALIGNED_NOTHROW _ZdaPvSt11align_val_tRKSt9nothrow_t => delete_array_aligned_nothrow, 3 (alignment, nothrow)
+    DELETE _ZdlPv => delete_plain, 1 Delete[None] ()
+    DELETE_ARRAY _ZdaPv => delete_array, 1 DeleteArray[None] ()
+    DELETE_NOTHROW _ZdlPvRKSt9nothrow_t => delete_nothrow, 2 Delete[None] (nothrow)
+    DELETE_ARRAY_NOTHROW _ZdaPvRKSt9nothrow_t => delete_array_nothrow, 2 DeleteArray[None] (nothrow)
+    DELETE_SIZED _ZdlPvm => delete_sized, 2 Delete[Some(size)] (size)
+    DELETE_ARRAY_SIZED _ZdaPvm => delete_array_sized, 2 DeleteArray[Some(size)] (size)
+    DELETE_ALIGNED _ZdlPvSt11align_val_t => delete_aligned, 2 Delete[None] (alignment)
+    DELETE_ARRAY_ALIGNED _ZdaPvSt11align_val_t => delete_array_aligned, 2 DeleteArray[None] (alignment)
+    DELETE_SIZED_ALIGNED _ZdlPvmSt11align_val_t => delete_sized_aligned, 3 Delete[Some(size)] (size, alignment)
+    DELETE_ARRAY_SIZED_ALIGNED _ZdaPvmSt11align_val_t => delete_array_sized_aligned, 3 DeleteArray[Some(size)] (size, alignment)
+    DELETE_ALIGNED_NOTHROW _ZdlPvSt11align_val_tRKSt9nothrow_t => delete_aligned_nothrow, 3 Delete[None] (alignment, nothrow)
+    DELETE_ARRAY_ALIGNED_NOTHROW _ZdaPvSt11align_val_tRKSt9nothrow_t => delete_array_aligned_nothrow, 3 DeleteArray[None] (alignment, nothrow)
 }

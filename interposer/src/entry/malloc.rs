@@ -11,6 +11,7 @@ use crate::thread::{self, Entered};
 use core::ffi::{c_int, c_void};
 use libleak_format::Origin;
 use libleak_format::threads::Operation;
+use libleak_format::wrong_frees::Deallocator;
 
 type Pointer = *mut c_void;
 
@@ -99,7 +100,7 @@ fn reallocate(
     caller: &Caller,
     old: Pointer,
     size: usize,
-    origin: Origin,
+    (origin, deallocator): (Origin, Deallocator),
     call: impl FnOnce() -> Pointer,
 ) -> Pointer {
     if old.is_null() {
@@ -112,13 +113,14 @@ fn reallocate(
     let Some(mut state) = thread::enter(caller.sp) else { return call() };
     let is_due = !passes && state.is_due(size);
     state.begin(Operation::Reallocate, old as u64, size as u64);
-    let moving = record::begin_move(&state, old as u64);
+    state.deallocation.begin(deallocator, caller.fp, None);
+    let moving = record::begin_move(&mut state, old as u64, caller.pc);
     let block = state.calling(call);
     if block.is_null() && size != 0 {
         record::undo_move(&mut state, moving);
     } else {
         let recorded = if is_due { block } else { core::ptr::null_mut() };
-        record::finish_move(&mut state, old as u64, recorded as u64, moving);
+        record::finish_move(&mut state, old as u64, recorded as u64, moving, caller.pc);
         if !recorded.is_null() {
             given_out(&mut state, caller, block, size, origin);
         }
@@ -134,7 +136,7 @@ with_caller!(
 );
 extern "C" fn realloc_from(old: Pointer, size: usize, pc: usize, sp: usize, fp: usize) -> Pointer {
     let call = || real!(REALLOC: fn(Pointer, usize) -> Pointer, (old, size), core::ptr::null_mut());
-    reallocate(&Caller { pc, sp, fp }, old, size, Origin::Realloc, call)
+    reallocate(&Caller { pc, sp, fp }, old, size, (Origin::Realloc, Deallocator::Realloc), call)
 }
 
 with_caller!(
@@ -156,20 +158,28 @@ extern "C" fn reallocarray_from(
             None => core::ptr::null_mut(),
         })
     };
-    reallocate(&Caller { pc, sp, fp }, old, bytes.unwrap_or(usize::MAX), Origin::Reallocarray, call)
+    let functions = (Origin::Reallocarray, Deallocator::Reallocarray);
+    reallocate(&Caller { pc, sp, fp }, old, bytes.unwrap_or(usize::MAX), functions, call)
 }
 
-/// Records that `block` goes back, then lets it go.
+/// Records that `block` goes back, to this function and with this size if it takes one, then lets it go.
 #[inline(always)]
-pub(super) fn release(block: Pointer, pc: usize, sp: usize, call: impl FnOnce()) {
+pub(super) fn release(
+    block: Pointer,
+    caller: &Caller,
+    deallocator: Deallocator,
+    size: Option<usize>,
+    call: impl FnOnce(),
+) {
     // On x86-64 the jump here has asked the filter.
     let unsampled = !cfg!(target_arch = "x86_64") && !FILTER.may_hold(block as usize);
     if block.is_null() || unsampled {
         return call();
     }
-    let Some(mut state) = thread::enter(sp) else { return call() };
+    let Some(mut state) = thread::enter_to_free(caller.sp, block as usize) else { return call() };
     state.begin(Operation::Free, block as u64, 0);
-    record::free(&mut state, block as u64, pc);
+    state.deallocation.begin(deallocator, caller.fp, size);
+    record::free(&mut state, block as u64, caller.pc);
     state.calling(call);
     state.end();
 }
@@ -178,16 +188,22 @@ with_caller!(
     /// `free(3)`
     free => free_from, 1, unless_unsampled(FREE)
 );
-extern "C" fn free_from(block: Pointer, pc: usize, sp: usize, _fp: usize) {
-    release(block, pc, sp, || real!(FREE: fn(Pointer) -> (), (block), ()));
+extern "C" fn free_from(block: Pointer, pc: usize, sp: usize, fp: usize) {
+    release(
+        block,
+        &Caller { pc, sp, fp },
+        Deallocator::Free,
+        None,
+        || real!(FREE: fn(Pointer) -> (), (block), ()),
+    );
 }
 
 with_caller!(
     /// `free_sized` of C23. Where libc has none it is `free`.
     free_sized => free_sized_from, 2, unless_unsampled(FREE_SIZED)
 );
-extern "C" fn free_sized_from(block: Pointer, size: usize, pc: usize, sp: usize, _fp: usize) {
-    release(block, pc, sp, || {
+extern "C" fn free_sized_from(block: Pointer, size: usize, pc: usize, sp: usize, fp: usize) {
+    release(block, &Caller { pc, sp, fp }, Deallocator::FreeSized, Some(size), || {
         real!(FREE_SIZED: fn(Pointer, usize) -> (), (block, size), real!(FREE: fn(Pointer) -> (), (block), ()));
     });
 }
@@ -202,9 +218,9 @@ extern "C" fn free_aligned_sized_from(
     size: usize,
     pc: usize,
     sp: usize,
-    _fp: usize,
+    fp: usize,
 ) {
-    release(block, pc, sp, || {
+    release(block, &Caller { pc, sp, fp }, Deallocator::FreeAlignedSized, Some(size), || {
         real!(FREE_ALIGNED_SIZED: fn(Pointer, usize, usize) -> (), (block, alignment, size),
             real!(FREE: fn(Pointer) -> (), (block), ()));
     });
@@ -214,8 +230,8 @@ with_caller!(
     /// `cfree`, which old programs call and glibc 2.26 dropped.
     cfree => cfree_from, 1, unless_unsampled(CFREE)
 );
-extern "C" fn cfree_from(block: Pointer, pc: usize, sp: usize, _fp: usize) {
-    release(block, pc, sp, || {
+extern "C" fn cfree_from(block: Pointer, pc: usize, sp: usize, fp: usize) {
+    release(block, &Caller { pc, sp, fp }, Deallocator::Cfree, None, || {
         real!(CFREE: fn(Pointer) -> (), (block), real!(FREE: fn(Pointer) -> (), (block), ()));
     });
 }

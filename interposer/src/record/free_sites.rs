@@ -25,23 +25,24 @@ const MOST_OF_SITE: u32 = 16;
 /// Records of all sites; one more of each site if need be, up to twice as many.
 const MOST: u64 = 1 << 17;
 
-/// Takes the stack of a free of one of `site`'s blocks that is due. A block that was itself a sample has `sampled` bytes, else that is 0.
+/// Takes the stack of a free of one of `site`'s blocks that is due. A block that was itself a sample has `sampled` bytes, else that is 0. `pc` as in
+/// [`freeing_stack`].
 #[cold]
 #[inline(never)]
-pub fn sample(state: &mut State, site: u32, sampled: u64, means: Means) {
-    let Some(counters) = state.counters.at(site, state.slot_index) else { return };
+pub fn sample(state: &mut State, site: u32, sampled: u64, means: Means, pc: Option<usize>) {
+    let Some((counters, _)) = state.counters.at(site, state.slot_index) else { return };
     let stratum = counters.sampled();
     let blocks = if sampled == 0 { 1.0 } else { Weight::of(sampled, sampling::mean()).blocks };
-    if let Some(record) = record(state, site, means) {
+    if let Some(record) = record(state, site, means, pc) {
         record.frees.fetch_add((stratum as f64 * blocks) as u64, Relaxed);
         record.samples.fetch_add(1, Relaxed);
     }
 }
 
 /// The record of a site and the present stack, or of what comes nearest to it. `None` if the file is full.
-fn record(state: &mut State, site: u32, means: Means) -> Option<&'static FreeSite> {
+fn record(state: &mut State, site: u32, means: Means, pc: Option<usize>) -> Option<&'static FreeSite> {
     let elsewhere = || find(site, ROOT, Means::Free, u32::MAX, 2 * MOST);
-    let Some((stack, caller)) = freeing_stack(state) else { return elsewhere() };
+    let Some((stack, caller)) = freeing_stack(state, pc) else { return elsewhere() };
     find(site, stack, means, WHOLE, MOST)
         .or_else(|| find(site, state.caller_node(caller), means, MOST_OF_SITE, MOST))
         .or_else(elsewhere)

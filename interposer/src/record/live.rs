@@ -15,7 +15,7 @@
 
 use crate::file::{self, Writer};
 use crate::{arena, single, sys};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, fence};
 use libleak_format::RegionKind;
 use libleak_format::live::{Entry, IGNORED, Key, Payload, State};
 
@@ -26,6 +26,8 @@ pub static REGION: Writer = Writer::new(RegionKind::Live, size_of::<Entry>(), 7)
 const MOST_HEADS: usize = 1 << 22;
 /// Bytes of memory that share a head: two of glibc's smallest blocks.
 const SHARED_LOG2: u32 = 6;
+/// Bytes before an address in which [`around`] looks for the start of its block.
+const REACH: u64 = 1 << 20;
 /// Entries that a thread takes from the region at a time.
 const BATCH: u64 = 16;
 
@@ -265,6 +267,62 @@ pub fn ignore(address: u64) -> bool {
         entry.payload[0].fetch_or(IGNORED, Relaxed);
     }
     found.is_some()
+}
+
+/// The block (no mapping) at `address` that was freed last, as far as its entry has not been taken again.
+#[cold]
+pub fn last_freed(address: u64) -> Option<Payload> {
+    let wanted = Key::live(address, 0, 0)?;
+    let mut last: Option<Payload> = None;
+    let mut number = head(address)?.load(Acquire);
+    while let Some(entry) = entry(number) {
+        let generation = entry.generation.load(Acquire);
+        let key = Key(entry.key.load(Acquire));
+        let payload = payload_of(entry);
+        // Another thread may take the entry meanwhile, for a block of whatever address.
+        fence(Acquire);
+        let is_whole = entry.generation.load(Relaxed) == generation && entry.key.load(Relaxed) == key.0;
+        if is_whole
+            && matches!(key.state(), Some(State::Dead | State::Held))
+            && key.address() == wanted.address()
+            && !payload.mapped
+            && last.is_none_or(|last| last.birth <= payload.birth)
+        {
+            last = Some(payload);
+        }
+        number = entry.next.load(Relaxed);
+    }
+    last
+}
+
+/// The block that holds `address` and begins before it, and where it begins; as far as that is at most [`REACH`] bytes before.
+#[cold]
+pub fn around(address: u64) -> Option<(u64, Payload)> {
+    const LINE: u64 = 1 << SHARED_LOG2;
+    let first = address / LINE;
+    // Entries that are looked at: chains may be long where there was no memory for heads.
+    let mut left = REACH / LINE * 4;
+    for line in (first.saturating_sub(REACH / LINE)..=first).rev() {
+        let mut nearest: Option<(u64, Payload)> = None;
+        let mut number = head(line * LINE)?.load(Acquire);
+        while let Some(entry) = entry(number) {
+            if let Some((key, payload)) = entry.read()
+                && key.address() / LINE == line
+                && key.address() < address
+                && !payload.mapped
+                && nearest.is_none_or(|(start, _)| start < key.address())
+            {
+                nearest = Some((key.address(), payload));
+            }
+            number = entry.next.load(Relaxed);
+            left = left.checked_sub(1)?;
+        }
+        // Blocks do not overlap: what begins farther away ends before this one.
+        if nearest.is_some() {
+            return nearest.filter(|(start, payload)| address - start < payload.size);
+        }
+    }
+    None
 }
 
 /// All chains are empty.

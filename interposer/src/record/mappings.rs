@@ -155,7 +155,7 @@ impl Ranges {
                 continue;
             };
             let ticks = state.ticks;
-            leave(state, key, payload, ticks, Some(Means::Unmap));
+            leave(state, key, payload, ticks, Some(Means::Unmap), None);
             self.remove(at);
             // What is left was mapped by the same call, at the same time.
             for rest in [Range { start: range.start, end: start }, Range { start: end, end: range.end }] {

@@ -4,6 +4,7 @@
 //! get an address between the act and its record.
 
 pub mod checkpoints;
+pub mod completeness;
 pub mod filter;
 pub mod free_sites;
 pub mod index;
@@ -17,14 +18,17 @@ pub mod sampling;
 pub mod sites;
 pub mod stacks;
 pub mod strings;
+pub mod wrong_frees;
 
-use crate::capture::bounds::Memory;
+use crate::capture::bounds::{Memory, Stack};
+use crate::capture::cfi::Context;
 use crate::capture::registers::Caller;
 use crate::capture::step::End;
-use crate::capture::walk;
+use crate::capture::walk::{self, Walker};
 use crate::record::filter::FILTER;
 use crate::record::sampling::Weight;
 use crate::record::sites::{Counters, Heap};
+use crate::record::wrong_frees::Call;
 use crate::thread::{State, variable};
 use crate::{arch, clock, file};
 use core::cell::Cell;
@@ -71,6 +75,7 @@ pub fn open(ring_limit: u64) {
     checkpoints::open();
     mailbox::open();
     markers::open();
+    wrong_frees::open();
 }
 
 /// The site of an allocation by `origin`, called at `caller`. `None` if the file is full.
@@ -117,17 +122,50 @@ fn root(end: End) -> u32 {
     }
 }
 
-/// The stack of the call under way, from the hook's caller on, and that caller's address. The walker goes on remembering the stack
-/// of the allocation before. `None` if it cannot be followed, or the file is full.
-///
-/// Hooks of frees do not keep all of the caller's registers at hand, which would cost every free: it is found by walking.
+/// The parts of a thread's state that take stacks.
+pub struct Tracer<'a> {
+    walker: &'a mut Walker,
+    stack: &'a mut Stack,
+    context: &'a mut Context,
+}
+
+impl Tracer<'_> {
+    /// Those of `state`.
+    #[inline]
+    pub fn of(state: &mut State) -> Tracer<'_> {
+        let State { walker, stack, context, .. } = state;
+        Tracer { walker, stack, context }
+    }
+
+    /// What can be read of the stack from `sp` on.
+    pub fn memory(&mut self, sp: usize) -> Memory {
+        self.stack.memory(sp)
+    }
+
+    /// The stack of a call that allocates nothing: its innermost node. The walker goes on remembering the stack of the allocation
+    /// before. `None` if the file is full.
+    #[cold]
+    #[inline(never)]
+    pub fn stack_of(&mut self, caller: &Caller) -> Option<u32> {
+        let mut memory = self.memory(caller.sp);
+        self.walker.glance(caller, &mut memory, self.context, root, stacks::child)
+    }
+}
+
+/// The stack of the free under way, and the address of its caller, which is at `pc` if the hook has kept it; else it is found by
+/// walking out of libleak. `None` if it cannot be followed, or the file is full.
 #[cold]
 #[inline(never)]
-pub fn freeing_stack(state: &mut State) -> Option<(u32, usize)> {
-    let registers = arch::registers();
-    let mut memory = state.stack.memory(registers.sp);
-    let caller = walk::caller(&registers, &mut memory, &mut state.context)?;
-    let stack = state.walker.glance(&caller, &mut memory, &mut state.context, root, stacks::child)?;
+pub fn freeing_stack(state: &mut State, pc: Option<usize>) -> Option<(u32, usize)> {
+    let caller = match pc {
+        Some(pc) => Caller { pc, sp: state.guard.load(Relaxed), fp: state.deallocation.fp() },
+        None => {
+            let registers = arch::registers();
+            let mut memory = state.stack.memory(registers.sp);
+            walk::caller(&registers, &mut memory, &mut state.context)?
+        }
+    };
+    let stack = Tracer::of(state).stack_of(&caller)?;
     #[cfg(feature = "verify")]
     verify(state, &caller, stack);
     Some((stack, caller.pc))
@@ -189,11 +227,12 @@ pub fn enter(state: &mut State, address: u64, payload: Payload, rate: u64) {
         FILTER.insert(address as usize);
     }
     let mut replaced = None;
-    let entered = match Key::live(address, 0, rate) {
+    let key = Key::live(address, 0, rate);
+    let entered = match key {
         Some(key) => live::insert(&mut state.fresh, key, payload, &mut replaced),
         None => false,
     };
-    let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
+    let Some((counters, _)) = state.counters.at(payload.site, state.slot_index) else {
         return lose(|lost| &lost.dropped_events);
     };
     let bytes =
@@ -228,47 +267,74 @@ fn weigh(counters: &mut Counters, size: u64, count: impl Fn(&Estimates, &Weight)
 #[cold]
 fn missed_free(state: &mut State, key: Key, block: Payload) {
     lose(|lost| &lost.missed_frees);
-    leave(state, key, block, state.ticks, None);
+    leave(state, key, block, state.ticks, None, None);
 }
 
-/// Counts a block that left the live table by `means`, if it is known by which.
+/// Counts a block that left the live table by `means`, if it is known by which; by the deallocation that the state tells of if its caller
+/// is given: then it is compared with the block.
 #[inline(always)]
-pub fn leave(state: &mut State, key: Key, payload: Payload, ticks: u64, means: Option<Means>) {
+pub fn leave(
+    state: &mut State,
+    key: Key,
+    payload: Payload,
+    ticks: u64,
+    means: Option<Means>,
+    caller: Option<usize>,
+) {
     sites::add(&state.blocks, u64::MAX);
     let rate = key.rate();
     if rate != 0 {
         FILTER.remove(key.address() as usize);
     }
-    let Some(counters) = state.counters.at(payload.site, state.slot_index) else {
+    let Some((counters, families)) = state.counters.at(payload.site, state.slot_index) else {
         return lose(|lost| &lost.dropped_events);
     };
+    if let Some(caller) = caller
+        && !families.overlaps(state.deallocation.accepts())
+        && !state.deallocation.suits(families, payload.size)
+    {
+        let State { walker, stack, context, deallocation, guard, thread, .. } = state;
+        let tracer = Tracer { walker, stack, context };
+        let call = Call { pc: caller, sp: guard.load(Relaxed), thread: *thread, of: deallocation };
+        // Word by word, so that nothing of it is stored unless this is called.
+        let (site, size, birth) = (payload.site, payload.size, payload.birth);
+        wrong_frees::examine(tracer, &call, key.address(), site, size, birth);
+    }
     let lifetime = clock::birth_units(ticks).saturating_sub(payload.birth);
     let bytes = if rate == 0 { payload.size } else { weigh(counters, payload.size, sampling::count_free) };
     let heap = Heap { slot: state.slot, share: &mut state.heap };
     let is_due = counters.freed((!payload.mapped).then_some(heap), bytes, lifetime);
     if is_due && let Some(means) = means {
-        free_sites::sample(state, payload.site, if rate == 0 { 0 } else { payload.size.max(1) }, means);
+        free_sites::sample(
+            state,
+            payload.site,
+            if rate == 0 { 0 } else { payload.size.max(1) },
+            means,
+            caller,
+        );
     }
 }
 
-/// A block that the live table does not have goes back: one from before libleak, or one that was not sampled.
-#[inline]
-fn unknown_free() {
-    if sampling::mean() == 0 {
-        lose(|lost| &lost.unknown_frees);
-    }
-}
-
-/// Records that the block at `address` is about to be given back by the function at `caller`.
+/// Records that the block at `address` is about to be given back by the function at `caller`, as the state's
+/// [`wrong_frees::Deallocation`] says.
 #[inline]
 pub fn free(state: &mut State, address: u64, caller: usize) {
     match live::remove(address, false, |_, _| {}) {
         Some((key, payload)) => {
             let ticks = state.recent_time();
-            leave(state, key, payload, ticks, Some(Means::Free));
+            leave(state, key, payload, ticks, Some(Means::Free), Some(caller));
             write_free(state, address, caller, ticks);
         }
+        None if wrong_frees::explain(state, address, caller) => {}
         None => unknown_free(),
+    }
+}
+
+/// A block that the live table does not have goes back: one from before libleak, or one that was not sampled.
+#[cold]
+fn unknown_free() {
+    if sampling::mean() == 0 {
+        lose(|lost| &lost.unknown_frees);
     }
 }
 
@@ -278,24 +344,29 @@ fn write_free(state: &mut State, address: u64, caller: usize, ticks: u64) {
 }
 
 /// A block that `realloc` has taken out of the table.
-pub struct Moving(Option<(Key, Payload)>);
+pub struct Moving {
+    block: Option<(Key, Payload)>,
+    /// Whether there is none because of an error of the program's.
+    is_wrong: bool,
+}
 
 /// Takes the block at `address` out before a realloc. Its entry stands in the slot meanwhile, so that it is not lost if
 /// the process is killed.
 #[inline]
-pub fn begin_move(state: &State, address: u64) -> Moving {
+pub fn begin_move(state: &mut State, address: u64, caller: usize) -> Moving {
     let slot = state.slot;
-    Moving(live::remove(address, false, |key, payload| {
+    let block = live::remove(address, false, |key, payload| {
         let words = payload.pack();
         slot.moved[1].store(words[0], Relaxed);
         slot.moved[2].store(words[1], Relaxed);
         slot.moved[0].store(key.0, Release);
-    }))
+    });
+    Moving { is_wrong: block.is_none() && wrong_frees::explain(state, address, caller), block }
 }
 
 /// The realloc failed: the old block is still there.
 pub fn undo_move(state: &mut State, moving: Moving) {
-    if let Some((key, mut payload)) = moving.0 {
+    if let Some((key, mut payload)) = moving.block {
         // What a snapshot knows of the entry that it now gets is not about this block.
         if live::has_been_pinned() {
             payload.birth = clock::birth_units(state.read_clock());
@@ -309,19 +380,20 @@ pub fn undo_move(state: &mut State, moving: Moving) {
 
 /// The realloc freed the old block; the one at `new`, if there is any, is recorded as an allocation after this.
 #[inline]
-pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving) {
+pub fn finish_move(state: &mut State, old: u64, new: u64, moving: Moving, caller: usize) {
     // From here on the slot stands for the new block, until the table has it: the two together never count a block twice.
-    if moving.0.is_some() {
-        let key = moving.0.filter(|_| new != 0).and_then(|(key, _)| Key::live(new, 0, key.rate() as u64));
+    if moving.block.is_some() {
+        let key = moving.block.filter(|_| new != 0).and_then(|(key, _)| Key::live(new, 0, key.rate() as u64));
         state.slot.moved[0].store(key.map_or(0, |key| key.0), Release);
     }
     let ticks = state.recent_time();
-    match moving.0 {
+    match moving.block {
         Some((key, payload)) => {
-            leave(state, key, payload, ticks, Some(Means::Realloc));
+            leave(state, key, payload, ticks, Some(Means::Realloc), Some(caller));
             // In a checkpoint that came now, the block would be neither here nor there.
             state.cursor.write_midway(Event::Free { address: old, caller: 0 }, ticks, state.thread as u32);
         }
+        None if moving.is_wrong => {}
         None => unknown_free(),
     }
 }

@@ -12,6 +12,7 @@ use libleak_format::free_sites::stratum;
 use libleak_format::live::MAX_SITES;
 use libleak_format::sites::{Estimates, Lifetimes, Site, SiteFlags, Tally, lifetime_bucket};
 use libleak_format::threads::Slot;
+use libleak_format::wrong_frees::Families;
 use libleak_format::{Origin, RegionKind};
 
 /// The regions.
@@ -164,11 +165,20 @@ pub struct Counters {
     next_sample: u64,
 }
 
+/// A place of a [`CounterMap`].
+#[derive(Clone, Copy)]
+struct Place {
+    /// Site plus 1, or 0.
+    site: u32,
+    /// The family of its blocks.
+    families: Families,
+    counters: Option<Counters>,
+}
+
 /// The counters by site, for one slot: open addressing, grown by doubling. Only its thread uses it, and may find it at any moment
 /// between two stores, if a signal handler has left by `longjmp`.
 pub struct CounterMap {
-    /// Site plus 1, or 0.
-    entries: *mut (u32, Option<Counters>),
+    entries: *mut Place,
     capacity: usize,
     used: usize,
 }
@@ -179,7 +189,7 @@ impl CounterMap {
         CounterMap { entries: core::ptr::null_mut(), capacity: 0, used: 0 }
     }
 
-    fn slots(&mut self) -> &mut [(u32, Option<Counters>)] {
+    fn slots(&mut self) -> &mut [Place] {
         if self.entries.is_null() {
             return &mut [];
         }
@@ -187,19 +197,19 @@ impl CounterMap {
         unsafe { core::slice::from_raw_parts_mut(self.entries, self.capacity) }
     }
 
-    /// The slot's counters at `site`, made if need be. `None` if there is no room. Numbers of sites are dense: they are
+    /// The slot's counters at `site`, made if need be, and the family of the site's blocks. `None` if there is no room. Numbers of sites are dense: they are
     /// their own hash.
     #[inline]
-    pub fn at(&mut self, site: u32, slot: u32) -> Option<&mut Counters> {
+    pub fn at(&mut self, site: u32, slot: u32) -> Option<(&mut Counters, Families)> {
         let mask = self.capacity.wrapping_sub(1);
         let mut position = site as usize;
         while position.wrapping_sub(site as usize) < self.capacity {
             // SAFETY: below the capacity, and see `slots`.
             let entry = unsafe { &mut *self.entries.add(position & mask) };
-            if entry.0 == site + 1 {
-                return entry.1.as_mut();
+            if entry.site == site + 1 {
+                return entry.counters.as_mut().map(|counters| (counters, entry.families));
             }
-            if entry.0 == 0 {
+            if entry.site == 0 {
                 break;
             }
             position += 1;
@@ -208,7 +218,7 @@ impl CounterMap {
     }
 
     #[cold]
-    fn add(&mut self, site: u32, slot: u32) -> Option<&mut Counters> {
+    fn add(&mut self, site: u32, slot: u32) -> Option<(&mut Counters, Families)> {
         if self.used * 4 >= self.capacity * 3 {
             self.grow()?;
         }
@@ -216,31 +226,34 @@ impl CounterMap {
         tally.slot.store(slot, Relaxed);
         tally.site.store(site + 1, Release);
         self.used += 1;
+        let record = get(site);
+        let families = Origin::from_word(record.origin.load(Relaxed)).map_or(Families::ANY, Families::of);
         let share = Share::new();
         let counters =
-            Counters { site: get(site), tally, lifetimes: None, estimates: None, share, next_sample: 0 };
-        self.put((site + 1, Some(counters)))
+            Counters { site: record, tally, lifetimes: None, estimates: None, share, next_sample: 0 };
+        self.put(Place { site: site + 1, families, counters: Some(counters) })
     }
 
-    fn put(&mut self, entry: (u32, Option<Counters>)) -> Option<&mut Counters> {
+    fn put(&mut self, entry: Place) -> Option<(&mut Counters, Families)> {
         let mask = self.capacity - 1;
-        let mut position = entry.0 as usize - 1;
+        let mut position = entry.site as usize - 1;
         let slots = self.slots();
-        while slots[position & mask].0 != 0 {
+        while slots[position & mask].site != 0 {
             position += 1;
         }
         let place = &mut slots[position & mask];
-        place.1 = entry.1;
+        place.counters = entry.counters;
+        place.families = entry.families;
         compiler_fence(SeqCst);
-        place.0 = entry.0;
-        place.1.as_mut()
+        place.site = entry.site;
+        place.counters.as_mut().map(|counters| (counters, entry.families))
     }
 
     fn grow(&mut self) -> Option<()> {
         let capacity = (self.capacity * 2).max(64);
-        let entries = arena::take(capacity * size_of::<(u32, Option<Counters>)>())?.cast();
+        let entries = arena::take(capacity * size_of::<Place>())?.cast();
         let mut grown = CounterMap { entries, capacity, used: self.used };
-        for entry in self.slots().iter().filter(|entry| entry.0 != 0) {
+        for entry in self.slots().iter().filter(|entry| entry.site != 0) {
             grown.put(*entry);
         }
         // Half of the new table may be taken for the whole, but never the old one for twice as much.

@@ -16,7 +16,7 @@ pub use state::State;
 
 use crate::capture::bounds::Stack;
 use crate::capture::walk::{self, Between};
-use crate::record::lose;
+use crate::record::{completeness, lose};
 use crate::{fork, runtime, sys};
 use core::sync::atomic::{AtomicPtr, Ordering::*, compiler_fence};
 use state::Phase;
@@ -57,6 +57,12 @@ impl Drop for Entered {
 /// Begins a hook whose caller's frame is at `sp`. `None` if nothing is to be recorded.
 #[inline]
 pub fn enter(sp: usize) -> Option<Entered> {
+    enter_to_free(sp, 0)
+}
+
+/// The same for a hook that gives `block` back (0 is none).
+#[inline]
+pub fn enter_to_free(sp: usize, block: usize) -> Option<Entered> {
     // SAFETY: the calling thread's own variable; states live for good. Only the fields touched before `guard` is set are shared
     // with an interrupted hook of this thread, and those are atomics.
     unsafe {
@@ -69,14 +75,16 @@ pub fn enter(sp: usize) -> Option<Entered> {
             }
         }
     }
-    enter_slowly(sp)
+    enter_slowly(sp, block)
 }
 
 /// Begins a hook of a thread that is new, or nested, or where recording has not begun or is over.
 #[cold]
-fn enter_slowly(sp: usize) -> Option<Entered> {
+fn enter_slowly(sp: usize, block: usize) -> Option<Entered> {
     loop {
         if !fork::is_recording() && !begin(sp) {
+            // Nobody will know of what the hook does.
+            completeness::unseen();
             return None;
         }
         let local = variable();
@@ -89,7 +97,7 @@ fn enter_slowly(sp: usize) -> Option<Entered> {
         }
         // SAFETY: as above.
         let entered = unsafe {
-            if (*state).guard.load(Relaxed) == 0 { hold(state, sp) } else { enter_again(state, sp)? }
+            if (*state).guard.load(Relaxed) == 0 { hold(state, sp) } else { enter_again(state, sp, block)? }
         };
         if fork::is_recording() {
             return Some(entered);
@@ -133,7 +141,7 @@ pub fn is_inside(sp: usize) -> bool {
 
 /// Begins a hook while another one of this thread is under way, or its end was skipped.
 #[cold]
-fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
+fn enter_again(mut state: *mut State, sp: usize, block: usize) -> Option<Entered> {
     // SAFETY: as in `enter`.
     if unsafe { &(*state).guard }.load(Relaxed) == ABANDONED {
         // SAFETY: the calling thread's own variable.
@@ -149,6 +157,12 @@ fn enter_again(mut state: *mut State, sp: usize) -> Option<Entered> {
             return Some(unsafe { take_over(state, sp) });
         }
         if phase.load(Relaxed) == Phase::Calling as u32 {
+            // SAFETY: as in `enter`; a state's slot stays the same.
+            let slot = unsafe { (*state).slot };
+            // An operator delete hands its block on to `free`. No handler gives back what is just given back.
+            if block != 0 && slot.address.load(Relaxed) == block as u64 && slot.operation.load(Relaxed) != 0 {
+                return None;
+            }
             // SAFETY: the state is this thread's, and its hook is in a call.
             match unsafe { between(state, sp, holder) } {
                 Between::Call => return None,
@@ -180,6 +194,8 @@ unsafe fn take_over(state: *mut State, sp: usize) -> Entered {
     // SAFETY: as the caller promises.
     let (skipped, mut entered) = unsafe { ((*state).guard.load(Relaxed) != 0, hold(state, sp)) };
     if skipped {
+        // What was skipped may have been done and not recorded, or the other way round.
+        completeness::unseen();
         entered.recover();
     }
     entered

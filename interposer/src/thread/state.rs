@@ -7,6 +7,7 @@ use crate::capture::memo::{Entry, Memo, Word};
 use crate::capture::paths::Paths;
 use crate::capture::walk::Walker;
 use crate::record::sampling::{self, Source};
+use crate::record::wrong_frees::Deallocation;
 use crate::record::{RECENT_SITES, live, modules, ring, sites, stacks};
 use crate::{arena, clock, options};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, compiler_fence};
@@ -32,7 +33,8 @@ pub(super) const NESTED: u32 = u32::MAX;
 
 /// A thread's state.
 pub struct State {
-    pub(super) guard: AtomicUsize,
+    /// Where the present hook was called, the stack pointer of its caller; see [`super`].
+    pub guard: AtomicUsize,
     pub(super) phase: AtomicU32,
     pub(super) nested: AtomicPtr<State>,
     pub(super) next_state: *mut State,
@@ -42,6 +44,8 @@ pub struct State {
     pub(super) control_block: AtomicUsize,
     /// An `operator new` that waits for the allocation it is about to make.
     pub pending_new: Option<crate::entry::cxx::PendingNew>,
+    /// The call that gives a block back, while there is one.
+    pub deallocation: Deallocation,
     /// The slot in the file.
     pub slot: &'static Slot,
     /// The slot's index.
@@ -103,6 +107,7 @@ impl State {
             (&raw mut (*state).tid).write(AtomicU32::new(NESTED));
             (&raw mut (*state).control_block).write(AtomicUsize::new(0));
             (&raw mut (*state).pending_new).write(None);
+            (&raw mut (*state).deallocation).write(Deallocation::NONE);
             (&raw mut (*state).slot).write(slot);
             (&raw mut (*state).slot_index).write(slot_index);
             (&raw mut (*state).thread).write(THREAD_OVERFLOW);

@@ -30,7 +30,7 @@ impl Thread {
 
     fn count(&mut self, work: impl FnOnce(&mut sites::Counters, Heap<'_>)) {
         let heap = Heap { slot: slot(self.slot), share: &mut self.heap };
-        work(self.counters.at(0, self.slot).expect("there is room"), heap);
+        work(self.counters.at(0, self.slot).expect("there is room").0, heap);
     }
 
     fn allocate(&mut self, size: u64) {

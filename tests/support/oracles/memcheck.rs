@@ -106,6 +106,67 @@ pub fn leaks(program: &Program) -> Leaks {
     parse_leaks(&text).unwrap_or_else(|| panic!("no leak summary of memcheck:\n{text}\n{}", outcome.errors()))
 }
 
+/// A wrong free that memcheck has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongFree {
+    /// The first line of its report: `Invalid free() …`, `Mismatched …`.
+    pub error: String,
+    /// The functions that freed, innermost first, by their short names.
+    pub freed: Vec<String>,
+    /// The functions that allocated the block that memcheck names, if any.
+    pub allocated: Vec<String>,
+}
+
+/// The wrong frees of a run of `program` under memcheck.
+pub fn wrong_frees(program: &Program) -> Vec<WrongFree> {
+    let folder = Scratch::new();
+    let log = folder.join("log");
+    let command = find("valgrind.bin").or_else(|| find("valgrind")).expect("asked for with missing()");
+    let valgrind = Program::new(command)
+        .args(["--leak-check=no", "--trace-children=no", "--keep-stacktraces=alloc-and-free"])
+        .arg(format!("--log-file={}", log.display()));
+    let outcome = valgrind.wrapping(program).run();
+    let text = fs::read_to_string(&log).unwrap_or_default();
+    assert!(text.contains("ERROR SUMMARY"), "memcheck:\n{text}\n{}", outcome.errors());
+    parse_wrong_frees(&text)
+}
+
+/// Reads `Invalid free() …` and `Mismatched …` with the frames below, and those below `Block was alloc'd at`, or below the line that
+/// names the block of a mismatch.
+fn parse_wrong_frees(log: &str) -> Vec<WrongFree> {
+    let mut found: Vec<WrongFree> = Vec::new();
+    // Which part of a report the frames that follow belong to: freed, then a line about the block, then those it was freed by
+    // before, then those that allocated it.
+    let mut parts: Vec<Vec<String>> = Vec::new();
+    let mut error: Option<String> = None;
+    let lines = log.lines().filter_map(|line| Some(line.split_once("==")?.1.split_once("==")?.1.trim()));
+    for line in lines.chain([""]) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [at, address, rest @ ..] = &words[..]
+            && ["at", "by"].contains(at)
+            && address.starts_with("0x")
+        {
+            if *at == "at" {
+                parts.push(Vec::new());
+            }
+            let function = rest.join(" ");
+            let function = function.rsplit_once(" (").map_or(function.as_str(), |(name, _)| name);
+            if let Some(part) = parts.last_mut() {
+                part.push(names::short(function));
+            }
+        } else if line.is_empty() || line.starts_with("Invalid") || line.starts_with("Mismatched") {
+            if let Some(error) = error.take() {
+                let freed = parts.first().cloned().unwrap_or_default();
+                let allocated = parts.get(1..).and_then(<[_]>::last).cloned().unwrap_or_default();
+                found.push(WrongFree { error, freed, allocated });
+            }
+            parts.clear();
+            error = (!line.is_empty() && !line.starts_with("Invalid read")).then(|| line.to_owned());
+        }
+    }
+    found
+}
+
 /// Runs `program` under memcheck.
 pub fn run(program: &Program) -> Heap {
     let folder = Scratch::new();
@@ -202,7 +263,7 @@ fn parse_leaks(log: &str) -> Option<Leaks> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Amount, Heap, parse, parse_leaks};
+    use super::{Amount, Heap, parse, parse_leaks, parse_wrong_frees};
 
     #[test]
     fn loss_records_are_read() {
@@ -217,6 +278,21 @@ mod tests {
         assert_eq!(leaks.records, [("definite".to_owned(), lost, stack)]);
         assert_eq!(leaks.totals.definite, lost);
         assert_eq!(leaks.totals.indirect, Amount { blocks: 3, bytes: 1000 });
+    }
+
+    #[test]
+    fn wrong_frees_are_read() {
+        let log = "==7== Invalid free() / delete / delete[] / realloc()\n==7==    at 0x484: free (vg_replace_malloc.c:872)\n\
+                   ==7==    by 0x109: again(void*) (w.cpp:5)\n\
+                   ==7==  Address 0x4d8 is 0 bytes inside a block of size 24 free'd\n\
+                   ==7==    at 0x484: free (vg_replace_malloc.c:872)\n==7==    by 0x109: first (w.cpp:3)\n\
+                   ==7==  Block was alloc'd at\n==7==    at 0x484: malloc (vg_replace_malloc.c:381)\n\
+                   ==7==    by 0x109: make (w.cpp:1)\n==7== \n==7== ERROR SUMMARY: 1\n";
+        let found = parse_wrong_frees(log);
+        let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].freed, names(["free", "again"]));
+        assert_eq!(found[0].allocated, names(["malloc", "make"]));
     }
 
     #[test]

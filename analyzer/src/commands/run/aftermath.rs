@@ -37,6 +37,8 @@ pub(super) struct Other {
     pub(super) live_blocks: u64,
     /// Their bytes.
     pub(super) live_bytes: u64,
+    /// Wrong frees, of which some may turn out to be none.
+    pub(super) wrong_frees: u64,
     /// Whether both are estimates.
     pub(super) is_sampled: bool,
 }
@@ -44,7 +46,7 @@ pub(super) struct Other {
 impl Other {
     /// Whether its trace is of any use.
     pub(super) fn is_wanted(&self) -> bool {
-        self.live_blocks > 0 || self.ending == Ending::Running
+        self.live_blocks > 0 || self.wrong_frees > 0 || self.ending == Ending::Running
     }
 }
 
@@ -108,6 +110,7 @@ fn other(path: &Path) -> Option<Other> {
         ending: trace.ending,
         live_blocks: totals.heap.live_blocks.value().saturating_add(totals.mapped.live_blocks.value()),
         live_bytes: totals.heap.live_bytes.value().saturating_add(totals.mapped.live_bytes.value()),
+        wrong_frees: trace.wrong_frees.len() as u64,
         is_sampled: totals.heap.is_sampled(),
     })
 }

@@ -55,7 +55,7 @@ impl Summary<'_> {
         for path in paths {
             let trace = load::trace(path, &self.options.reporting.view.span()?, self.progress)?;
             let mut report = load::report(trace, &selection, &self.options.reporting, self.progress);
-            report.is_kept = !self.recording.is_temporary || report.has_outstanding();
+            report.is_kept = !self.recording.is_temporary || report.has_findings();
             if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(path)) {
                 report.trace.path = kept.to_owned();
                 report.is_kept = true;
@@ -71,7 +71,7 @@ impl Summary<'_> {
         let layout = self.options.reporting.view.layout(behaviour.color(&io::stderr()), behaviour.quiet);
         self.outputs.write_files(reports, &layout, behaviour)?;
         let Some(format) = self.outputs.stream else { return Ok(()) };
-        let is_clean = !reports.iter().any(Report::has_outstanding) && !others.iter().any(Other::is_wanted);
+        let is_clean = !reports.iter().any(Report::has_findings) && !others.iter().any(Other::is_wanted);
         if behaviour.quiet && is_clean {
             return Ok(());
         }
@@ -155,13 +155,17 @@ fn children(out: &mut dyn Write, others: &[Other]) -> io::Result<()> {
     let (wanted, clean): (Vec<&Other>, Vec<&Other>) = others.iter().partition(|other| other.is_wanted());
     let processes = if others.len() == 1 { "process was" } else { "processes were" };
     let (all, left) = (others.len(), wanted.len());
-    writeln!(out, "\n{all} other {processes} recorded, {left} with memory outstanding")?;
+    let wrong = if others.iter().any(|other| other.wrong_frees > 0) { " or wrong frees" } else { "" };
+    writeln!(out, "\n{all} other {processes} recorded, {left} with memory outstanding{wrong}")?;
     for other in wanted.iter().take(MAX_LINES) {
         let tilde = if other.is_sampled { "~" } else { "" };
         let (bytes, blocks) = (size(other.live_bytes), counted(other.live_blocks, "block"));
         let what = format!("{tilde}{bytes} in {tilde}{blocks}");
         let command: String = other.command.chars().take(40).collect();
         writeln!(out, "  {what:<28} {} (pid {})", escape(&command), other.pid)?;
+        if other.wrong_frees > 0 {
+            writeln!(out, "    {}", counted(other.wrong_frees, "wrong free"))?;
+        }
         writeln!(out, "    {}", escape(&other.path.to_string_lossy()))?;
     }
     if let Some(more) = wanted.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {

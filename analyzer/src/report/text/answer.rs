@@ -4,7 +4,7 @@ use super::stack::{is_libc, is_noise};
 use super::{Text, WIDTH};
 use crate::report::estimates::Wording;
 use crate::report::json::unchecked_because;
-use crate::report::{counted, duration, escape, growth, names, size};
+use crate::report::{counted, duration, escape, growth, names, size, wrong_frees};
 use crate::trace::{Checked, Ending, Process};
 use libleak_format::kinds::Kind;
 use std::io;
@@ -85,7 +85,9 @@ fn lines(text: &Text) -> Vec<(&'static str, String)> {
     let (heap, mapped) = (&totals.heap, &totals.mapped);
     let wording = Wording::of_heap(totals, &text.report.trace.settings);
     let growth = growth::summary(text.report).map(|line| ("growth", text.style.bold(&line)));
-    let mut lines: Vec<_> = growth.into_iter().collect();
+    let wrong = wrong_frees::summary(&text.report.wrong_frees);
+    let wrong = wrong.map(|line| ("wrong frees", text.style.bold(&line)));
+    let mut lines: Vec<_> = growth.into_iter().chain(wrong).collect();
     lines.extend([("outstanding", outstanding(text, &wording))]);
     if heap.live_blocks.value() > 0 {
         lines.push(("", kinds(text)));

@@ -7,6 +7,7 @@ mod held;
 mod siblings;
 mod stack;
 mod style;
+mod wrong_free;
 
 pub(super) use answer::{command, ending};
 pub use style::Layout;
@@ -35,6 +36,7 @@ impl<'a> Text<'a> {
     /// Those of `out`.
     pub fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
         answer::write(self, out)?;
+        wrong_free::write_all(self, out)?;
         match &self.report.selected.groups {
             Some(groups) => group::write_all(self, groups, out)?,
             None => stack::write_all(self, out)?,

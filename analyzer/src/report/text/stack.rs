@@ -88,11 +88,26 @@ fn write(
     for line in held::lines(text, entry, INDENT) {
         writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
     }
-    let shown = entry.frames.len() - entry.startup;
+    write_frames(text, &entry.frames, entry.startup, entry.end, out)?;
+    for line in siblings::lines(text, entry, &amount.wording) {
+        writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
+    }
+    writeln!(out, "{}", history(text, entry, &amount.wording))
+}
+
+/// The frames of a stack, of which so many at the end are for start-up, and what there is beyond those shown.
+pub(super) fn write_frames(
+    text: &Text,
+    frames: &[Frame],
+    startup: usize,
+    end: StackEnd,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let shown = frames.len() - startup;
     // Whoever has nothing but start-up frames sees those.
-    let shown = if shown == 0 { entry.frames.len() } else { shown };
+    let shown = if shown == 0 { frames.len() } else { shown };
     let limited = shown.min(text.layout.frame_limit());
-    let rows: Vec<Row> = entry.frames[..limited].iter().map(|frame| Row::new(text, frame)).collect();
+    let rows: Vec<Row> = frames[..limited].iter().map(|frame| Row::new(text, frame)).collect();
     let width = rows.iter().map(|row| row.function.chars().count()).max().unwrap_or(0);
     for row in rows {
         writeln!(out, "{}", row.line(text, width))?;
@@ -101,10 +116,10 @@ fn write(
     if limited < shown {
         notes.push(format!("{} (--frames N shows N)", counted((shown - limited) as u64, "more frame")));
     }
-    if shown < entry.frames.len() {
-        notes.push(format!("{} hidden", counted((entry.frames.len() - shown) as u64, "start-up frame")));
+    if shown < frames.len() {
+        notes.push(format!("{} hidden", counted((frames.len() - shown) as u64, "start-up frame")));
     }
-    match entry.end {
+    match end {
         StackEnd::Complete => {}
         StackEnd::Truncated => notes.push("cut at the depth limit".to_owned()),
         StackEnd::Incomplete => notes.push("no unwind information beyond this frame".to_owned()),
@@ -112,10 +127,7 @@ fn write(
     if !notes.is_empty() {
         writeln!(out, "{:INDENT$}{}", "", text.style.dim(&format!("… {}", notes.join(", "))))?;
     }
-    for line in siblings::lines(text, entry, &amount.wording) {
-        writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
-    }
-    writeln!(out, "{}", history(text, entry, &amount.wording))
+    Ok(())
 }
 
 /// ` 1  1.52 MiB  33 %  3,620 blocks of 184 B, new[], 2.1 s to 12 min old`; where samples stand behind it,

@@ -34,6 +34,8 @@ pub mod stacks;
 pub mod strings;
 #[path = "../../../../format/src/threads.rs"]
 pub mod threads;
+#[path = "../../../../format/src/wrong_frees.rs"]
+pub mod wrong_frees;
 
 pub use header::Header;
 pub use origin::{Origin, Resource};
