@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! commands   one subcommand, one file: options in, exit status out
+//! gate       whether a report is good enough for a build to go on
 //! report     one format, one file
 //! analysis   pure functions over a trace
 //! symbols    addresses to functions, files, lines
@@ -12,6 +13,7 @@
 
 pub mod analysis;
 pub mod commands;
+pub mod gate;
 pub mod report;
 pub mod symbols;
 pub mod trace;

@@ -5,6 +5,7 @@
 //! type its blocks are, as far as the names tell. [`Interval`] says how sure numbers are that were estimated from
 //! samples.
 
+mod findings;
 mod fingerprint;
 mod frames;
 mod group;
@@ -23,6 +24,7 @@ mod types;
 mod usage;
 mod wrong_frees;
 
+pub use findings::{Finding, Rule, Severity, Subject, findings};
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref};
 pub use group::{GroupBy, StackGroup};

@@ -113,6 +113,13 @@ pub struct Selection {
     pub top: Option<usize>,
 }
 
+impl Selection {
+    /// The same, but with all of them.
+    pub fn all_of_them(self) -> Selection {
+        Selection { top: None, ..self }
+    }
+}
+
 /// A stack with names.
 #[derive(Clone, Debug)]
 pub struct StackEntry {

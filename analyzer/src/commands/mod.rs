@@ -1,7 +1,9 @@
 //! The command line: one subcommand, one file; options in, exit status out.
 
 mod argv;
+mod check;
 mod failure;
+mod gating;
 mod info;
 mod leak_check;
 mod lib;
@@ -29,13 +31,14 @@ Examples:
   leak-analyze libleak.server.4711.bin          report on a trace, also of a running process
   leak-analyze TRACE --module 'libfoo' --top 5  only stacks that pass through libfoo
   leak-analyze TRACE -o leaks.json              the report for programs
+  leak-analyze check TRACE                      a gate: status 1 if anything is lost, leaks or is freed wrongly
   leak-analyze leak-check PID                   what a running process has lost, now
   leak-analyze info TRACE                       what the file holds and what it lost
 
 LEAK_ANALYZE_OPTS holds options that are read before those of the command line.
 
-Exit status: 0 done; 1 --fingerprint: found; 2 wrong usage, or a file that cannot be read as a trace;
-3 leak-check: there could be none; of `run`: the program's own, see leak-analyze run --help.";
+Exit status: 0 done; 1 check, --fingerprint: found; 2 wrong usage, or a file that cannot be read as a trace;
+3 check: not known, leak-check: there could be none; of `run`: the program's own, see leak-analyze run --help.";
 
 /// The command line.
 #[derive(Parser)]
@@ -50,6 +53,7 @@ struct Cli {
 enum Command {
     Report(report::Options),
     Run(run::Options),
+    Check(check::Options),
     LeakCheck(leak_check::Options),
     Info(info::Options),
     Lib(lib::Options),
@@ -60,6 +64,7 @@ pub fn main() -> ExitCode {
     let status = parse().and_then(|cli| match cli.command {
         Command::Report(options) => report::main(options),
         Command::Run(options) => run::main(options),
+        Command::Check(options) => check::main(options),
         Command::LeakCheck(options) => leak_check::main(options),
         Command::Info(options) => info::main(options),
         Command::Lib(options) => lib::main(options),

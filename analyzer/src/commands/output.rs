@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::options::Behaviour;
-use crate::report::{Format, Layout, Report};
+use crate::report::{Format, Layout};
 use clap::Args;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -60,16 +60,16 @@ impl Outputs {
         formats.into_iter().all(|format| format == Format::Text)
     }
 
-    /// Writes the files.
+    /// Writes the files, by `write`.
     pub(super) fn write_files(
         &self,
-        reports: &[Report],
         layout: &Layout,
         behaviour: &Behaviour,
+        write: impl Fn(&mut dyn Write, Format, &Layout) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let layout = Layout { color: behaviour.color_in_files(), ..layout.clone() };
         for (path, format) in &self.files {
-            write_file(path, |out| format.write(out, reports, &layout))?;
+            write_file(path, |out| write(out, *format, &layout))?;
         }
         Ok(())
     }

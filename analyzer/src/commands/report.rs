@@ -74,7 +74,9 @@ impl Printer<'_> {
         let Behaviour { quiet, .. } = self.reporting.behaviour;
         let color = self.reporting.behaviour.color(&io::stdout());
         let layout = self.reporting.view.layout(color, quiet);
-        self.outputs.write_files(reports, &layout, &self.reporting.behaviour)?;
+        self.outputs.write_files(&layout, &self.reporting.behaviour, |out, format, layout| {
+            format.write(out, reports, layout)
+        })?;
         if let Some(format) = self.outputs.stream {
             to_stdout(|out| format.write(out, reports, &layout))?;
         }

@@ -30,12 +30,13 @@
 //! `type` is the type of a stack's blocks where the allocating functions tell it, `null` where they do not. With
 //! `--group-by type` there are `groups`, too, of the process's own blocks of the heap.
 
-use super::growth::{evidence, line};
+use super::finding::sentence;
+use super::growth::evidence;
 use super::text::Layout;
 use super::{Report, json_text, wrong_frees};
 use crate::analysis::{
-    Frame, FreedIn, Growth, HeldBy, Interval, NamedRoot, NamedStack, StackEntry, StackGroup, Step,
-    Suppressed, Usage, Verdict, WrongFree,
+    Finding, Frame, FreedIn, Growth, HeldBy, Interval, NamedRoot, NamedStack, Rule, StackEntry, StackGroup,
+    Step, Suppressed, Usage, WrongFree, findings,
 };
 use crate::trace::{
     Amount, Checked, Ending, Estimate, KindCounts, Lost, Module, Settings, StackEnd, Thread, Trace,
@@ -47,6 +48,9 @@ use libleak_format::roots::RootKind;
 use libleak_format::wrong_frees::Error;
 use serde::Serialize;
 use std::io;
+
+/// The rules whose findings are told: not what is merely there, nor what goes with others.
+const REPORTED: [Rule; 5] = [Rule::WrongFree, Rule::Definite, Rule::Possible, Rule::Leak, Rule::Growing];
 
 /// Writes one report as an object, several as an array.
 pub(super) fn write(out: &mut dyn io::Write, reports: &[Report], layout: &Layout) -> io::Result<()> {
@@ -305,7 +309,7 @@ impl<'a> Document<'a> {
     fn new(report: &'a Report, layout: &Layout) -> Document<'a> {
         let stacks = report.selected.stacks.iter();
         let wrong = report.wrong_frees.found.iter();
-        let growth = stacks.clone().filter_map(FindingObject::new);
+        let found = findings(&report.selected.stacks, &report.wrong_frees.found, &REPORTED);
         Document {
             schema: "libleak-report/1",
             trace: TraceObject::new(report),
@@ -317,7 +321,7 @@ impl<'a> Document<'a> {
                 .as_ref()
                 .map(|groups| groups.iter().map(GroupObject::new).collect()),
             wrong_frees: wrong.map(|wrong| WrongFreeObject::new(wrong, &report.trace, layout)).collect(),
-            findings: report.wrong_frees.found.iter().map(FindingObject::wrong_free).chain(growth).collect(),
+            findings: found.iter().map(FindingObject::new).collect(),
             suppressions: &report.suppressed,
         }
     }
@@ -558,26 +562,14 @@ impl GrowthObject {
 }
 
 impl FindingObject {
-    fn wrong_free(wrong: &WrongFree) -> FindingObject {
+    /// What a gate may name.
+    fn new(finding: &Finding<'_>) -> FindingObject {
         FindingObject {
-            rule: "wrong-free",
-            severity: "error",
-            fingerprint: wrong.fingerprint.to_string(),
-            message: wrong_frees::sentence(wrong),
+            rule: finding.rule.name(),
+            severity: finding.rule.severity().name(),
+            fingerprint: finding.fingerprint().to_string(),
+            message: sentence(finding),
         }
-    }
-
-    /// What a gate may name of a stack.
-    fn new(entry: &StackEntry) -> Option<FindingObject> {
-        let group = &entry.group;
-        let is_finding = |growth: &&Growth| growth.verdict.is_growth() && group.suppressed_by.is_none();
-        let growth = group.growth.as_ref().filter(is_finding)?;
-        Some(FindingObject {
-            rule: growth.verdict.name(),
-            severity: if growth.verdict == Verdict::Leak { "error" } else { "warning" },
-            fingerprint: entry.fingerprint.to_string(),
-            message: line(growth)?,
-        })
     }
 }
 

@@ -10,7 +10,7 @@ use std::io;
 /// # Errors
 ///
 /// Those of `out`.
-pub(super) fn write(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> {
+pub fn write(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> {
     value.serialize(&mut Serializer::with_formatter(&mut *out, Safe(PrettyFormatter::new())))?;
     writeln!(out)
 }

@@ -2,6 +2,7 @@
 
 mod escape;
 mod estimates;
+mod finding;
 mod growth;
 mod human;
 mod info;
@@ -13,9 +14,11 @@ mod text;
 mod wrong_frees;
 
 pub use escape::escape;
+pub use finding::sentence;
 pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};
-pub use text::{Layout, Text};
+pub use json_text::write as write_pretty;
+pub use text::{Layout, Text, command};
 
 use crate::analysis::{
     Group, Names, Selected, Selection, Summary, Suppressed, Suppressions, Totals, WrongFrees, judge,
@@ -112,6 +115,11 @@ impl Report {
         warnings.extend(self.selected.warnings.iter().cloned());
         warnings
     }
+}
+
+/// Why the leak check of a trace was not made; `None` if it was.
+pub fn unchecked_because(trace: &Trace) -> Option<&'static str> {
+    json::unchecked_because(trace.settings.checked, trace.ending)
 }
 
 /// A format that reports are written in.

@@ -13,9 +13,11 @@ mod recording;
 mod summary;
 
 use super::failure::Failure;
+use super::gating::GateOptions;
 use super::library;
 use super::options::{Reporting, size};
 use super::progress::Progress;
+use crate::gate::Outcome;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -36,8 +38,10 @@ pub(super) struct Options {
     recording: RecordingOptions,
     #[command(flatten)]
     reporting: Reporting,
-    /// Exit status if the program ended with 0 and a gate failed
-    #[arg(long, value_name = "N", default_value_t = 23, hide = true)]
+    #[command(flatten)]
+    gate: GateOptions,
+    /// Exit status if the program ended with 0 and the gate failed or could not decide
+    #[arg(long, value_name = "N", default_value_t = 23, help_heading = "Gate")]
     error_exitcode: u8,
 }
 
@@ -47,8 +51,9 @@ Examples:
   leak-analyze run -o leaks.json -o leaks.txt -- ./tests
   leak-analyze run --only 'cc1*' -- make -j4        only in executables of these names
   leak-analyze run --output-dir traces -- ./app     keep every trace
+  leak-analyze run --fail-on definite,leak -- make test    status 23 if any process of it loses memory
 
-Exit status: the program's own; 128+N if signal N ended it; 125 the wrapper itself failed; 126 the program
+Exit status: the program's own; 23 if that is 0 and the gate (--fail-on) failed or could not decide; 128+N if signal N ended it; 125 the wrapper itself failed; 126 the program
 cannot be executed or preloaded (static, set-uid, another libc or architecture, built with a sanitizer);
 127 not found; 2 wrong usage.";
 
@@ -91,6 +96,7 @@ fn checked_ring(text: &str) -> Result<String, String> {
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let outputs = options.reporting.output.check(true)?;
     options.reporting.view.span()?;
+    let gate = options.gate.gate(&[])?;
     options.reporting.behaviour.set_jobs()?;
     let library =
         library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;
@@ -113,9 +119,11 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let traces = aftermath::collect(&recording, &ended, &progress);
     let summary =
         summary::Summary { options: &options, outputs: &outputs, recording: &recording, progress: &progress };
-    // The program has run: what goes wrong with the report must not change its status.
-    if let Err(failure) = summary.write(traces) {
+    // The program has run: what goes wrong with the report must not change its status, unless it is the gate's.
+    let outcome = summary.write(traces, gate.as_ref()).unwrap_or_else(|failure| {
         failure.report();
-    }
-    Ok(ended.status())
+        Outcome::Undecided
+    });
+    let is_good = gate.is_none() || outcome == Outcome::Passed;
+    Ok(if is_good || ended.status() != 0 { ended.status() } else { options.error_exitcode })
 }

@@ -7,6 +7,7 @@ use crate::commands::failure::{Failure, complain};
 use crate::commands::load;
 use crate::commands::output::Outputs;
 use crate::commands::progress::Progress;
+use crate::gate::{Gate, Judgement, Outcome, write_json, write_text};
 use crate::report::{Format, Layout, Report, counted, escape, size};
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -26,30 +27,60 @@ pub(super) struct Summary<'a> {
 }
 
 impl Summary<'_> {
-    /// Writes the report, keeps what was asked for, and removes the rest.
-    pub(super) fn write(&self, traces: Traces) -> Result<(), Failure> {
+    /// Writes the report, or what the gate says, keeps what was asked for, and removes the rest. What the gate says.
+    pub(super) fn write(&self, traces: Traces, gate: Option<&Gate>) -> Result<Outcome, Failure> {
         if traces.program.is_none() && traces.others.is_empty() {
             complain("no trace was written: the program was not recorded (LIBLEAK_LOG=debug may say why)");
             self.recording.discard();
-            return Ok(());
+            return Ok(Outcome::Undecided);
         }
         let kept_trace = self.keep_trace(&traces);
-        let (reports, listed) = self.reports(&traces, kept_trace)?;
-        let result = self.write_reports(&reports, &traces.others[listed..]);
+        let (mut reports, listed) = self.reports(&traces, kept_trace, gate.is_some())?;
+        let is_written = match gate {
+            None => self.write_reports(&reports, &traces.others[listed..]),
+            Some(_) => self.write_files(&reports),
+        };
+        let judged = match gate {
+            None => Ok(Outcome::Passed),
+            Some(gate) => self.judge(gate, &mut reports),
+        };
         self.clean_up(&reports, &traces);
-        result
+        is_written?;
+        judged
+    }
+
+    /// What the gate says of every process, which is written where the report would be.
+    fn judge(&self, gate: &Gate, reports: &mut [Report]) -> Result<Outcome, Failure> {
+        let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
+        let outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
+        let layout = self.layout();
+        if outcome != Outcome::Passed || !layout.quiet {
+            let mut out = BufWriter::new(io::stderr().lock());
+            match self.outputs.stream {
+                Some(Format::Json) => write_json(&mut out, reports, &judgements)?,
+                _ => write_text(&mut out, reports, &judgements, &layout)?,
+            }
+            out.flush()?;
+        }
+        Ok(outcome)
     }
 
     /// Reports in full, and how many of the others are among them: all if a format for programs is written, else only
-    /// the program's own, or, if that was not recorded, the first that have something outstanding.
-    fn reports(&self, traces: &Traces, kept_trace: Option<&Path>) -> Result<(Vec<Report>, usize), Failure> {
-        let everything = !self.outputs.is_text();
+    /// the program's own, or, if that was not recorded, the first that have something outstanding. For a gate all of all.
+    fn reports(
+        &self,
+        traces: &Traces,
+        kept_trace: Option<&Path>,
+        is_gated: bool,
+    ) -> Result<(Vec<Report>, usize), Failure> {
+        let everything = is_gated || !self.outputs.is_text();
         let listed = match (&traces.program, everything) {
             (_, true) => traces.others.len(),
             (Some(_), false) => 0,
             (None, false) => traces.others.len().min(MAX_REPORTS),
         };
-        let selection = self.options.reporting.view.selection(!everything);
+        let selection = self.options.reporting.view.selection(is_gated || !everything);
+        let selection = if is_gated { selection.all_of_them() } else { selection };
         let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let mut reports = Vec::new();
         for path in paths {
@@ -68,8 +99,8 @@ impl Summary<'_> {
 
     fn write_reports(&self, reports: &[Report], others: &[Other]) -> Result<(), Failure> {
         let behaviour = &self.options.reporting.behaviour;
-        let layout = self.options.reporting.view.layout(behaviour.color(&io::stderr()), behaviour.quiet);
-        self.outputs.write_files(reports, &layout, behaviour)?;
+        let layout = self.layout();
+        self.write_files(reports)?;
         let Some(format) = self.outputs.stream else { return Ok(()) };
         let is_clean = !reports.iter().any(Report::has_findings) && !others.iter().any(Other::is_wanted);
         if behaviour.quiet && is_clean {
@@ -79,6 +110,17 @@ impl Summary<'_> {
         self.write_stream(&mut out, format, reports, others, &layout)?;
         out.flush()?;
         Ok(())
+    }
+
+    fn layout(&self) -> Layout {
+        let behaviour = &self.options.reporting.behaviour;
+        self.options.reporting.view.layout(behaviour.color(&io::stderr()), behaviour.quiet)
+    }
+
+    fn write_files(&self, reports: &[Report]) -> Result<(), Failure> {
+        let behaviour = &self.options.reporting.behaviour;
+        self.outputs
+            .write_files(&self.layout(), behaviour, |out, format, layout| format.write(out, reports, layout))
     }
 
     fn write_stream(

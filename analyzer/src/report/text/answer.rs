@@ -48,7 +48,7 @@ fn title(text: &Text) -> String {
 }
 
 /// The command line, or what is known of it.
-pub(crate) fn command(process: &Process) -> String {
+pub fn command(process: &Process) -> String {
     let words = process.command.iter().map(|word| escape(word));
     let command = words.collect::<Vec<_>>().join(" ");
     match (command.is_empty(), process.executable.is_empty()) {

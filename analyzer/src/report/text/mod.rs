@@ -9,7 +9,8 @@ mod stack;
 mod style;
 mod wrong_free;
 
-pub(super) use answer::{command, ending};
+pub use answer::command;
+pub(super) use answer::ending;
 pub use style::Layout;
 pub(super) use style::{Style, WIDTH, wrap};
 

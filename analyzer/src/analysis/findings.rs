@@ -1,0 +1,168 @@
+//! Findings: what a report says that somebody should look at, each by a rule.
+
+use super::fingerprint::Fingerprint;
+use super::growth::Verdict;
+use super::select::StackEntry;
+use super::wrong_frees::WrongFree;
+use libleak_format::kinds::Kind;
+
+/// What makes a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// Blocks that nothing points to.
+    Definite,
+    /// Blocks that only lost ones point to.
+    Indirect,
+    /// Blocks that only pointers to their inside lead to.
+    Possible,
+    /// Blocks that the program can still reach.
+    Reachable,
+    /// A stack that leaks over time.
+    Leak,
+    /// A stack that grows.
+    Growing,
+    /// A block that is freed twice, by the wrong function or with the wrong size; or what is no block.
+    WrongFree,
+}
+
+/// How bad that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Not by itself.
+    Note,
+    /// It should be looked at.
+    Warning,
+    /// It should be mended.
+    Error,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Rule; 7] = [
+        Rule::Definite,
+        Rule::Indirect,
+        Rule::Possible,
+        Rule::Reachable,
+        Rule::Leak,
+        Rule::Growing,
+        Rule::WrongFree,
+    ];
+
+    /// Its name, as gates and files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::Definite => "definite",
+            Rule::Indirect => "indirect",
+            Rule::Possible => "possible",
+            Rule::Reachable => "reachable",
+            Rule::Leak => "leak",
+            Rule::Growing => "growing",
+            Rule::WrongFree => "wrong-free",
+        }
+    }
+
+    /// How bad it is.
+    pub fn severity(self) -> Severity {
+        match self {
+            Rule::Definite | Rule::Leak | Rule::WrongFree => Severity::Error,
+            Rule::Indirect | Rule::Possible | Rule::Growing => Severity::Warning,
+            Rule::Reachable => Severity::Note,
+        }
+    }
+
+    /// The kind of blocks that it is about; `None` if it is about something else.
+    pub fn kind(self) -> Option<Kind> {
+        match self {
+            Rule::Definite => Some(Kind::Definite),
+            Rule::Indirect => Some(Kind::Indirect),
+            Rule::Possible => Some(Kind::Possible),
+            Rule::Reachable => Some(Kind::Reachable),
+            Rule::Leak | Rule::Growing | Rule::WrongFree => None,
+        }
+    }
+
+    /// Those of growth over time.
+    fn verdict(self) -> Option<Verdict> {
+        match self {
+            Rule::Leak => Some(Verdict::Leak),
+            Rule::Growing => Some(Verdict::Growing),
+            _ => None,
+        }
+    }
+}
+
+impl Severity {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// A stack and its blocks.
+    Stack(&'a StackEntry),
+    /// A wrong free.
+    WrongFree(&'a WrongFree),
+}
+
+/// A finding.
+#[derive(Clone, Copy, Debug)]
+pub struct Finding<'a> {
+    /// Why it is one.
+    pub rule: Rule,
+    /// What it is about.
+    pub subject: Subject<'a>,
+    /// Outstanding blocks that it is about; of a wrong free, how often it came.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How fast they become more, bytes per hour; of growth only.
+    pub bytes_per_hour: Option<f64>,
+}
+
+impl Finding<'_> {
+    /// The stable name of what it is about.
+    pub fn fingerprint(&self) -> Fingerprint {
+        match self.subject {
+            Subject::Stack(entry) => entry.fingerprint,
+            Subject::WrongFree(wrong) => wrong.fingerprint,
+        }
+    }
+}
+
+/// The findings by these rules: wrong frees first, then those of each stack. What is suppressed or inherited is none.
+pub fn findings<'a>(stacks: &'a [StackEntry], wrong: &'a [WrongFree], rules: &[Rule]) -> Vec<Finding<'a>> {
+    let wrong = wrong.iter().filter(|_| rules.contains(&Rule::WrongFree)).map(|wrong| Finding {
+        rule: Rule::WrongFree,
+        subject: Subject::WrongFree(wrong),
+        blocks: wrong.count,
+        bytes: wrong.size,
+        bytes_per_hour: None,
+    });
+    let own = stacks.iter().filter(|entry| !entry.group.inherited && entry.group.suppressed_by.is_none());
+    let of_stacks = own.flat_map(|entry| rules.iter().filter_map(|rule| of_stack(entry, *rule)));
+    wrong.chain(of_stacks).collect()
+}
+
+fn of_stack(entry: &StackEntry, rule: Rule) -> Option<Finding<'_>> {
+    let live = &entry.group.live;
+    let finding = |blocks, bytes, bytes_per_hour| Finding {
+        rule,
+        subject: Subject::Stack(entry),
+        blocks,
+        bytes,
+        bytes_per_hour,
+    };
+    if let Some(kind) = rule.kind() {
+        let found = live.kinds.of(kind);
+        return (found.blocks > 0).then(|| finding(found.blocks, found.bytes, None));
+    }
+    let growth = entry.group.growth.filter(|growth| Some(growth.verdict) == rule.verdict())?;
+    Some(finding(live.blocks.value(), live.bytes.value(), growth.rate.map(|rate| rate.bytes_per_hour)))
+}

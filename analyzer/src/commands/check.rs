@@ -1,0 +1,74 @@
+//! `leak-analyze check TRACE…`: a gate for CI.
+
+use super::failure::Failure;
+use super::gating::GateOptions;
+use super::load;
+use super::options::Reporting;
+use super::output::to_stdout;
+use super::progress::Progress;
+use crate::analysis::Rule;
+use crate::gate::{Judgement, Outcome, write_json, write_text};
+use crate::report::{Format, Layout, Report};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Decide by traces whether a build may go on
+///
+/// Fails on what is definitely lost, what leaks over time and what is freed wrongly, unless told otherwise. Filters and suppressions hold
+/// as in a report. What fails is reported; of what passes a line is.
+#[derive(clap::Args, Debug)]
+#[command(args_override_self = true, after_help = EXAMPLES)]
+pub(super) struct Options {
+    /// Trace files
+    #[arg(value_name = "TRACE", required = true)]
+    traces: Vec<PathBuf>,
+    #[command(flatten)]
+    gate: GateOptions,
+    #[command(flatten)]
+    reporting: Reporting,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  leak-analyze check traces/*.bin
+  leak-analyze check --fail-on definite,possible --limit-bytes 1K app.bin
+  leak-analyze check --fail-on leak,growing --limit-growth 1M/h server.bin
+  leak-analyze check --allow-unchecked 'go-*' traces/*.bin
+
+Exit status: 0 nothing above the limits; 1 found; 2 wrong usage, or a file that cannot be read as a trace; 3 what was
+asked for is not known (no leak check, only samples, an allocator of its own), and nothing was found.";
+
+/// The rules where none are said.
+const DEFAULT: [Rule; 3] = [Rule::Definite, Rule::Leak, Rule::WrongFree];
+
+/// Judges every trace; the status tells the worst.
+pub(super) fn main(options: Options) -> Result<u8, Failure> {
+    let Options { traces, gate, reporting } = options;
+    let gate = gate.gate(&DEFAULT)?.unwrap_or_default();
+    let outputs = reporting.output.check(false)?;
+    let span = reporting.view.span()?;
+    reporting.behaviour.set_jobs()?;
+    let progress = Progress::new(reporting.behaviour.quiet);
+    // All stacks, whatever is shown of them.
+    let selection = reporting.view.selection(true).all_of_them();
+    let mut status = 0;
+    let mut reports: Vec<Report> = Vec::new();
+    for path in &traces {
+        match load::trace(path, &span, &progress) {
+            Ok(trace) => reports.push(load::report(trace, &selection, &reporting, &progress)),
+            Err(failure) => status = failure.report(),
+        }
+    }
+    let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
+    let layout = reporting.view.layout(reporting.behaviour.color(&io::stdout()), reporting.behaviour.quiet);
+    let write = |out: &mut dyn Write, format: Format, layout: &Layout| match format {
+        Format::Text => write_text(out, &reports, &judgements, layout),
+        Format::Json => write_json(out, &reports, &judgements),
+    };
+    outputs.write_files(&layout, &reporting.behaviour, write)?;
+    if let Some(format) = outputs.stream {
+        to_stdout(|out| write(out, format, &layout))?;
+    }
+    let outcome = judgements.iter().map(Judgement::outcome).max();
+    Ok(if status != 0 { status } else { outcome.map_or(0, Outcome::status) })
+}

@@ -1,0 +1,193 @@
+//! Gates: whether a report is good enough for a build to go on. A gate is never green blind: what it asks for and nobody looked at leaves
+//! it undecided.
+
+mod json;
+mod text;
+
+pub use json::write as write_json;
+pub use text::write as write_text;
+
+use crate::analysis::{Finding, Fingerprint, Rule, Subject, findings};
+use crate::report::{Report, sentence, unchecked_because};
+use crate::trace::{Checked, Ending};
+use globset::GlobMatcher;
+use libleak_format::header::Allocator;
+
+/// What a gate lets pass.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    /// Findings by these rules fail.
+    pub rules: Vec<Rule>,
+    /// Only those beyond these limits.
+    pub limits: Limits,
+    /// Executables, by the names of their files, that need not be checked.
+    pub unchecked: Vec<GlobMatcher>,
+}
+
+/// What a finding may have; one limit that is exceeded is enough. Without limits every finding fails. Wrong frees know none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Blocks.
+    pub blocks: Option<u64>,
+    /// Bytes per hour, of growth.
+    pub growth: Option<f64>,
+}
+
+/// A finding that fails.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// By which rule.
+    pub rule: Rule,
+    /// The stable name of its stack, or of the wrong free.
+    pub fingerprint: Fingerprint,
+    /// Outstanding blocks that it is about; of a wrong free, how often it came.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How fast they become more, bytes per hour; of growth only.
+    pub bytes_per_hour: Option<f64>,
+    /// In words.
+    pub message: String,
+}
+
+/// What a gate says of one report.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// What fails.
+    pub failed: Vec<Failed>,
+    /// How many findings are within the limits.
+    pub within: usize,
+    /// Why it cannot decide; `None` if it can.
+    pub undecided: Option<String>,
+}
+
+/// What judgements come to, from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Nothing fails.
+    Passed,
+    /// Nothing fails that is known of, but not all is known.
+    Undecided,
+    /// Something fails.
+    Failed,
+}
+
+impl Outcome {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Undecided => "undecided",
+            Outcome::Failed => "failed",
+        }
+    }
+
+    /// The exit status that it stands for.
+    pub fn status(self) -> u8 {
+        match self {
+            Outcome::Passed => 0,
+            Outcome::Failed => 1,
+            Outcome::Undecided => 3,
+        }
+    }
+}
+
+impl Judgement {
+    /// What it comes to.
+    pub fn outcome(&self) -> Outcome {
+        match (self.failed.is_empty(), &self.undecided) {
+            (false, _) => Outcome::Failed,
+            (true, Some(_)) => Outcome::Undecided,
+            (true, None) => Outcome::Passed,
+        }
+    }
+}
+
+impl Failed {
+    fn new(finding: &Finding<'_>) -> Failed {
+        Failed {
+            rule: finding.rule,
+            fingerprint: finding.fingerprint(),
+            blocks: finding.blocks,
+            bytes: finding.bytes,
+            bytes_per_hour: finding.bytes_per_hour,
+            message: sentence(finding),
+        }
+    }
+}
+
+impl Gate {
+    /// What the gate says of a report, of which all stacks that are asked for are selected. What does not fail is left out of the
+    /// selection.
+    pub fn judge(&self, report: &mut Report) -> Judgement {
+        let found = findings(&report.selected.stacks, &report.wrong_frees.found, &self.rules);
+        let (failed, within): (Vec<Finding>, Vec<Finding>) =
+            found.into_iter().partition(|finding| self.limits.are_exceeded_by(finding));
+        let is_failed = |fingerprint, is_stack: bool| {
+            failed.iter().any(|finding| {
+                matches!(finding.subject, Subject::Stack(_)) == is_stack
+                    && finding.fingerprint() == fingerprint
+            })
+        };
+        let kept: Vec<bool> =
+            report.selected.stacks.iter().map(|entry| is_failed(entry.fingerprint, true)).collect();
+        let wrong: Vec<bool> =
+            report.wrong_frees.found.iter().map(|wrong| is_failed(wrong.fingerprint, false)).collect();
+        let judgement = Judgement {
+            failed: failed.iter().map(Failed::new).collect(),
+            within: within.len(),
+            undecided: self.doubt(report).filter(|_| !self.may_be_unchecked(report)),
+        };
+        retain(&mut report.selected.stacks, &kept);
+        retain(&mut report.wrong_frees.found, &wrong);
+        judgement
+    }
+
+    /// Why what the gate asks for is not known.
+    fn doubt(&self, report: &Report) -> Option<String> {
+        let trace = &report.trace;
+        if self.rules.is_empty() {
+            return None;
+        }
+        if report.totals.heap.allocations.value() == 0 && trace.lost.dropped_events > 0 {
+            return Some("nothing was recorded".to_owned());
+        }
+        if trace.settings.allocator & Allocator::EXECUTABLE != 0 {
+            return Some(
+                "the executable brings an allocator of its own, whose blocks are not seen".to_owned(),
+            );
+        }
+        let asks_for_kinds = self.rules.iter().any(|rule| rule.kind().is_some());
+        // What a process held that another program has taken the place of is gone with it.
+        let is_known = matches!(trace.settings.checked, Checked::Done { .. }) || trace.ending == Ending::Exec;
+        (asks_for_kinds && !is_known).then(|| {
+            let why = unchecked_because(trace).unwrap_or("nobody says why");
+            format!("what is lost is not known: {why}")
+        })
+    }
+
+    fn may_be_unchecked(&self, report: &Report) -> bool {
+        let executable = &report.trace.process.executable;
+        let name = executable.rsplit('/').next().unwrap_or(executable);
+        self.unchecked.iter().any(|glob| glob.is_match(name))
+    }
+}
+
+fn retain<T>(all: &mut Vec<T>, kept: &[bool]) {
+    let mut kept = kept.iter();
+    all.retain(|_| kept.next().copied().unwrap_or(false));
+}
+
+impl Limits {
+    fn are_exceeded_by(&self, finding: &Finding<'_>) -> bool {
+        let limits = [
+            self.bytes.map(|most| finding.bytes > most),
+            self.blocks.map(|most| finding.blocks > most),
+            self.growth.zip(finding.bytes_per_hour).map(|(most, rate)| rate > most),
+        ];
+        let mut known = limits.into_iter().flatten().peekable();
+        finding.rule == Rule::WrongFree || known.peek().is_none() || known.any(|exceeded| exceeded)
+    }
+}
