@@ -146,6 +146,8 @@ fn a_process_that_allocates_is_checked_and_goes_on() {
         assert_eq!(report.trace.end, End::Running);
         let lost = kinds_of(&report, "definite_alone").definite;
         assert_eq!((lost.blocks, lost.bytes), (1, 104));
+        let held = report.live_in("reachable_by_a_global")[0].held_by.clone().expect("it is held");
+        assert_eq!(held.root.and_then(|root| root.variable).as_deref(), Some("global"));
     }
     assert_ended_as_ever(&running.end());
 }
