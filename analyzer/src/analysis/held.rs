@@ -48,7 +48,7 @@ pub struct NamedRoot {
 pub struct Step {
     /// How many.
     pub blocks: u64,
-    /// The stack.
+    /// The stack; empty where these are blocks of several, in the middle of a long way.
     pub frames: Vec<Frame>,
     /// Their type, if the frames tell.
     pub block_type: Option<String>,
@@ -65,9 +65,20 @@ pub(super) fn held(trace: &Trace, names: &Names, groups: &[&Group]) -> Vec<Held>
     let found = trace.held(&groups.iter().map(|group| of(group)).collect::<Vec<_>>());
     let modules: Vec<ModuleRef> = trace.modules.iter().map(module_ref).collect();
     let variables = Variables::look_up(trace, names, &modules, &found);
-    let mut namer = Namer { trace, names, variables, stacks: HashMap::new() };
-    let groups = groups.iter();
-    found.iter().zip(groups).map(|(held, group)| namer.name(held, group)).collect()
+    let chosen: Vec<Option<(f64, &Way)>> =
+        found.iter().map(|held| variables.most_common(&held.ways)).collect();
+    let stacks = Stacks::look_up(trace, names, chosen.iter().flatten().map(|(_, way)| *way));
+    let all = found.iter().zip(groups).zip(chosen);
+    all.map(|((held, group), chosen)| Held {
+        way: chosen.map(|(share, way)| HeldBy {
+            share,
+            root: way.root.map(|root| variables.root(root)),
+            steps: way.steps.iter().map(|(site, blocks)| stacks.step(*site, *blocks, group)).collect(),
+        }),
+        references: (held.blocks > 0).then(|| held.references as f64 / held.blocks as f64),
+        class: variables.class(held),
+    })
+    .collect()
 }
 
 /// Variables by their addresses in the process.
@@ -103,48 +114,32 @@ impl Variables {
     fn get(&self, address: u64) -> Option<&(usize, Option<Variable>)> {
         self.0.get(&address)
     }
-}
 
-struct Namer<'a> {
-    trace: &'a Trace,
-    names: &'a Names,
-    variables: Variables,
-    /// Frames and types by site.
-    stacks: HashMap<usize, (Vec<Frame>, Option<String>)>,
-}
-
-impl Namer<'_> {
-    fn name(&mut self, held: &trace::Held, group: &Group) -> Held {
-        let counted = held.blocks > 0;
-        Held {
-            way: self.most_common(&held.ways, group),
-            references: counted.then(|| held.references as f64 / held.blocks as f64),
-            class: self.class(held),
-        }
-    }
-
-    fn most_common(&mut self, ways: &[Way], group: &Group) -> Option<HeldBy> {
+    /// The way that most have in common, the shortest of these, and the share of them.
+    fn most_common<'a>(&self, ways: &'a [Way]) -> Option<(f64, &'a Way)> {
         let mut counts: HashMap<WayKey, (usize, &Way)> = HashMap::new();
         for way in ways {
-            let key = (way.root.map(|root| self.key(root)), way.steps.iter().map(|step| step.0).collect());
-            let place = counts.entry(key).or_insert((0, way));
+            let mut sites: Vec<Option<usize>> = Vec::new();
+            for (site, _) in &way.steps {
+                // Lists may go through the same stacks again and again.
+                if site.is_some() && !sites.contains(site) {
+                    sites.push(*site);
+                }
+            }
+            let place = counts.entry((way.root.map(|root| self.key(root)), sites)).or_insert((0, way));
             place.0 += 1;
-            // Of long lists the shortest.
-            if way.steps < place.1.steps {
+            if length(way) < length(place.1) {
                 place.1 = way;
             }
         }
-        let (count, way) =
-            counts.into_iter().max_by(|(a, (m, _)), (b, (n, _))| m.cmp(n).then_with(|| b.cmp(a)))?.1;
-        let step = |(site, blocks): &(usize, u64)| self.step(*site, *blocks, group.sites.contains(site));
-        let steps = way.steps.iter().map(step).collect();
-        let root = way.root.map(|root| self.root(root));
-        Some(HeldBy { share: count as f64 / ways.len() as f64, root, steps })
+        let most = counts.into_iter().max_by(|(a, (m, _)), (b, (n, _))| m.cmp(n).then_with(|| b.cmp(a)))?;
+        let (_, (count, way)) = most;
+        Some((count as f64 / ways.len() as f64, way))
     }
 
     /// What people call the same root: all words of one variable are.
     fn key(&self, root: Root) -> RootKey {
-        let of_data = self.variables.get(root.address).filter(|_| root.kind == RootKind::Data);
+        let of_data = self.get(root.address).filter(|_| root.kind == RootKind::Data);
         let variable = of_data.map(|(module, found)| {
             let start = found.as_ref().map(|variable| root.address.wrapping_sub(variable.offset));
             (*module, start)
@@ -153,31 +148,49 @@ impl Namer<'_> {
     }
 
     fn root(&self, root: Root) -> NamedRoot {
-        let of_data = self.variables.get(root.address).filter(|_| root.kind == RootKind::Data);
+        let of_data = self.get(root.address).filter(|_| root.kind == RootKind::Data);
         let (module, variable) = of_data.cloned().unzip();
         NamedRoot { kind: root.kind, address: root.address, module, variable: variable.flatten() }
     }
 
-    fn step(&mut self, site: usize, blocks: u64, is_own: bool) -> Step {
-        let (trace, names) = (self.trace, self.names);
-        let (frames, block_type) = self.stacks.entry(site).or_insert_with(|| {
-            let named = NamedStacks::resolve(trace, names, std::iter::once(trace.sites[site].stack));
-            let (frames, _) = named.frames(0, trace, names);
-            let of = block_type(&frames, names.symbolizer.finds_inlines());
-            (frames, of)
-        });
-        Step { blocks, frames: frames.clone(), block_type: block_type.clone(), is_own }
-    }
-
     fn class(&self, held: &trace::Held) -> Option<String> {
         let (table, blocks) = held.classes.iter().max_by_key(|(_, blocks)| **blocks)?;
-        let (_, variable) = self.variables.get(*table)?;
+        let (_, variable) = self.get(*table)?;
         let is_class = *blocks as f64 >= held.blocks as f64 * NEARLY_ALL;
         variable.as_ref().filter(|_| is_class).and_then(|variable| class_type(&variable.name))
     }
 }
 
+/// Blocks on a way, and words in a root that lead there.
+fn length(way: &Way) -> (u64, Option<Root>) {
+    (way.steps.iter().map(|(_, blocks)| blocks).sum(), way.root)
+}
+
+/// Frames and types by site, looked up all at once.
+struct Stacks(HashMap<usize, (Vec<Frame>, Option<String>)>);
+
+impl Stacks {
+    fn look_up<'a>(trace: &Trace, names: &Names, ways: impl Iterator<Item = &'a Way>) -> Stacks {
+        let mut sites: Vec<usize> = ways.flat_map(|way| way.steps.iter().filter_map(|step| step.0)).collect();
+        sites.sort_unstable();
+        sites.dedup();
+        let named = NamedStacks::resolve(trace, names, sites.iter().map(|site| trace.sites[*site].stack));
+        let look_up = |(place, site): (usize, &usize)| {
+            let (frames, _) = named.frames(place, trace, names);
+            let of = block_type(&frames, names.symbolizer.finds_inlines());
+            (*site, (frames, of))
+        };
+        Stacks(sites.iter().enumerate().map(look_up).collect())
+    }
+
+    fn step(&self, site: Option<usize>, blocks: u64, group: &Group) -> Step {
+        let (frames, block_type) = site.and_then(|site| self.0.get(&site)).cloned().unwrap_or_default();
+        let is_own = site.is_some_and(|site| group.sites.contains(&site));
+        Step { blocks, frames, block_type, is_own }
+    }
+}
+
 /// A root's kind, and the module and variable that it is in.
 type RootKey = (RootKind, Option<(usize, Option<u64>)>);
-/// Where a way begins, and the sites of the blocks between.
-type WayKey = (Option<RootKey>, Vec<usize>);
+/// Where a way begins, and the sites of the blocks between, each once.
+type WayKey = (Option<RootKey>, Vec<Option<usize>>);

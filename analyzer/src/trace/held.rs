@@ -9,11 +9,13 @@ use libleak_format::kinds::{Kind, Verdict};
 use libleak_format::live::{Entry, Payload};
 use libleak_format::roots::{self, RootKind};
 use libleak_format::{Header, RegionKind};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Blocks of a stack whose ways are looked at.
 const SAMPLE: usize = 16;
+/// Steps of a way that are kept at its block, and as many at its root.
+const KEPT: usize = 32;
 /// Steps that are gone in all: lists may be as long as there are blocks.
 const MOST_STEPS: u64 = 32 << 20;
 
@@ -32,8 +34,8 @@ pub struct Way {
     /// Where it begins; `None` if that was not recorded.
     pub root: Option<Root>,
     /// The blocks between, from the root on: index into [`super::Trace::sites`], and how many of that site in a row. The last ones may be
-    /// of the block's own stack.
-    pub steps: Vec<(usize, u64)>,
+    /// of the block's own stack. `None` stands for blocks of several sites, in the middle of a long way.
+    pub steps: Vec<(Option<usize>, u64)>,
 }
 
 /// How the blocks of one stack are held.
@@ -128,7 +130,7 @@ impl Walker<'_> {
     }
 
     fn way(&mut self, block: u32) -> Way {
-        let mut steps: Vec<(usize, u64)> = Vec::new();
+        let mut steps = Steps::default();
         let mut position = block;
         let mut holder = self.look(block).and_then(|(_, verdict)| verdict.holder);
         while let Some(next) = holder {
@@ -139,15 +141,57 @@ impl Walker<'_> {
                 break;
             };
             self.left -= 1;
-            let site = self.sites.get(&payload.site).copied();
-            match (site, steps.last_mut()) {
-                (Some(site), Some(step)) if step.0 == site => step.1 += 1,
-                (Some(site), _) => steps.push((site, 1)),
-                (None, _) => {}
-            }
+            steps.push(self.sites.get(&payload.site).copied());
             (position, holder) = (next, verdict.holder);
         }
-        steps.reverse();
-        Way { root: self.roots.get(&position).copied(), steps }
+        Way { root: self.roots.get(&position).copied(), steps: steps.into_steps() }
+    }
+}
+
+/// Steps of a way, from the block on: the first ones, the last ones, and how many blocks lie between.
+#[derive(Default)]
+struct Steps {
+    inner: Vec<(Option<usize>, u64)>,
+    between: u64,
+    outer: VecDeque<(Option<usize>, u64)>,
+}
+
+impl Steps {
+    fn push(&mut self, site: Option<usize>) {
+        let last = self.outer.back_mut().or(self.inner.last_mut());
+        if let Some(step) = last.filter(|step| step.0 == site) {
+            step.1 += 1;
+        } else if self.outer.is_empty() && self.inner.len() < KEPT {
+            self.inner.push((site, 1));
+        } else {
+            self.outer.push_back((site, 1));
+        }
+        if self.outer.len() > KEPT {
+            self.between += self.outer.pop_front().map_or(0, |step| step.1);
+        }
+    }
+
+    fn into_steps(self) -> Vec<(Option<usize>, u64)> {
+        let between = (self.between > 0).then_some((None, self.between));
+        self.outer.into_iter().rev().chain(between).chain(self.inner.into_iter().rev()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_way_both_ends_are_kept() {
+        let mut steps = Steps::default();
+        // Two sites in turn, as the nodes of a list and what is between them.
+        (0..1_000_000).for_each(|step| steps.push(Some(step % 2)));
+        let all = steps.into_steps();
+        assert_eq!(all.len(), 2 * KEPT + 1);
+        assert_eq!((all[0], all[KEPT], all[2 * KEPT]), ((Some(1), 1), (None, 1_000_000 - 64), (Some(0), 1)));
+        assert_eq!(all.iter().map(|step| step.1).sum::<u64>(), 1_000_000);
+        let mut steps = Steps::default();
+        (0..1000).for_each(|_| steps.push(Some(7)));
+        assert_eq!(steps.into_steps(), [(Some(7), 1000)]);
     }
 }

@@ -104,6 +104,7 @@ fn names_of_steps(text: &Text, steps: &[Step]) -> Vec<(String, u64)> {
         let name = match of {
             _ if step.is_own => OWN.to_owned(),
             Some(of) => of,
+            None if step.frames.is_empty() => "more blocks".to_owned(),
             None => format!("block of {}", allocator(text, &step.frames)),
         };
         let name = escape(&name).into_owned();
