@@ -161,7 +161,8 @@ fn of_stack(entry: &StackEntry, rule: Rule) -> Option<Finding<'_>> {
     };
     if let Some(kind) = rule.kind() {
         let found = live.kinds.of(kind);
-        return (found.blocks > 0).then(|| finding(found.blocks, found.bytes, None));
+        let is_suppressed = entry.group.suppressed_kinds.contains(&kind);
+        return (found.blocks > 0 && !is_suppressed).then(|| finding(found.blocks, found.bytes, None));
     }
     let growth = entry.group.growth.filter(|growth| Some(growth.verdict) == rule.verdict())?;
     Some(finding(live.blocks.value(), live.bytes.value(), growth.rate.map(|rate| rate.bytes_per_hour)))
