@@ -1,6 +1,7 @@
 //! Findings: what a report says that somebody should look at, each by a rule.
 
 use super::fingerprint::Fingerprint;
+use super::frames::Frame;
 use super::growth::Verdict;
 use super::select::StackEntry;
 use super::wrong_frees::WrongFree;
@@ -132,6 +133,14 @@ impl Finding<'_> {
         match self.subject {
             Subject::Stack(entry) => entry.fingerprint,
             Subject::WrongFree(wrong) => wrong.fingerprint,
+        }
+    }
+
+    /// The frames of the stack that allocated, or freed wrongly, innermost first.
+    pub fn frames(&self) -> &[Frame] {
+        match self.subject {
+            Subject::Stack(entry) => &entry.frames,
+            Subject::WrongFree(wrong) => &wrong.freed.frames,
         }
     }
 }

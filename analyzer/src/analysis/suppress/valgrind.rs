@@ -16,7 +16,8 @@
 
 use super::lines;
 use crate::analysis::frames::Frame;
-use crate::symbols::without_parameters;
+use crate::analysis::types::own_name;
+use crate::symbols::{demangle, without_parameters};
 use crate::trace::Module;
 use libleak_format::Origin;
 use libleak_format::kinds::Kind;
@@ -39,8 +40,9 @@ pub(super) struct Block {
 enum Caller {
     /// `...`: any number of any.
     Any,
-    /// `fun:`, a glob.
-    Function(Regex),
+    /// `fun:`, a glob; and the same without scope and template arguments: of an inlined function debug info may tell no more, to Valgrind
+    /// or here.
+    Function(Regex, Regex),
     /// `obj:`, a glob.
     Object(Regex),
     /// `src:`, a glob, perhaps with a line.
@@ -127,7 +129,12 @@ fn caller(text: &str) -> Option<Caller> {
         return Some(Caller::Any);
     }
     match text.split_once(':')? {
-        ("fun", name) => Some(Caller::Function(glob(name)?)),
+        ("fun", name) => {
+            let readable = demangle(name);
+            let own = if *readable == *name { name.split('<').next() } else { own_name(&readable) };
+            let own = own.filter(|own| !own.is_empty() && !own.starts_with("operator"));
+            Some(Caller::Function(glob(name)?, glob(own.unwrap_or(name))?))
+        }
         ("obj", path) => Some(Caller::Object(glob(path)?)),
         ("src", place) => {
             let line = place.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?)));
@@ -209,7 +216,7 @@ impl Caller {
     /// Whether the allocation function is what is meant; it is in no file that people would know.
     fn is_allocator(&self, origin: Option<Origin>) -> bool {
         match (self, origin) {
-            (Caller::Function(glob), Some(origin)) => {
+            (Caller::Function(glob, _), Some(origin)) => {
                 glob.is_match(origin.name()) || names(origin).iter().any(|name| glob.is_match(name))
             }
             (Caller::Object(glob), _) => glob.is_match("libleak.so"),
@@ -220,8 +227,13 @@ impl Caller {
     fn is(&self, frame: &Frame, modules: &[Module]) -> bool {
         match self {
             Caller::Any => true,
-            Caller::Function(glob) => {
-                let is_plain = |name: &str| glob.is_match(name) || glob.is_match(without_parameters(name));
+            Caller::Function(glob, own) => {
+                let is_own = |name: &str| own_name(name).is_some_and(|name| own.is_match(name));
+                let is_plain = |name: &str| {
+                    glob.is_match(name)
+                        || glob.is_match(without_parameters(name))
+                        || (frame.inlined && is_own(name))
+                };
                 frame.raw_function.as_deref().is_some_and(|name| glob.is_match(name))
                     || frame.function.as_deref().is_some_and(is_plain)
             }

@@ -53,6 +53,13 @@ fn functions_match_mangled_and_readable_and_without_parameters() {
     for text in ["fun:make", "src:make.cpp:13", "src:ake.cpp", r"fun:app::\*", "obj:*"] {
         assert!(!is(text), "{text}");
     }
+    let inlined = Frame {
+        function: Some("std::vector<int, A<B>>::reserve(int)".into()),
+        inlined: true,
+        ..Frame::default()
+    };
+    assert!(["fun:reserve", "fun:reserve<A<B> >"].iter().all(|text| caller(text).unwrap().is(&inlined, &[])));
+    assert!(!caller("fun:vector").unwrap().is(&inlined, &[]));
     assert!(caller("fun:_Znwm").unwrap().is_allocator(Some(Origin::New)));
     assert!(!caller("fun:_Znwm").unwrap().is_allocator(Some(Origin::NewArray)));
 }
