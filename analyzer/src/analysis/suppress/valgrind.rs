@@ -228,14 +228,16 @@ impl Caller {
         match self {
             Caller::Any => true,
             Caller::Function(glob, own) => {
+                let raw = frame.raw_function.as_deref();
+                let is_exact = raw.is_some() && raw != frame.function.as_deref() && !frame.inlined;
                 let is_own = |name: &str| own_name(name).is_some_and(|name| own.is_match(name));
-                let is_plain = |name: &str| {
+                let is_readable = |name: &str| {
                     glob.is_match(name)
                         || glob.is_match(without_parameters(name))
-                        || (frame.inlined && is_own(name))
+                        || (!is_exact && is_own(name))
                 };
-                frame.raw_function.as_deref().is_some_and(|name| glob.is_match(name))
-                    || frame.function.as_deref().is_some_and(is_plain)
+                raw.is_some_and(|name| glob.is_match(name))
+                    || frame.function.as_deref().is_some_and(is_readable)
             }
             Caller::Object(glob) => {
                 let module = frame.module.and_then(|index| modules.get(index));
