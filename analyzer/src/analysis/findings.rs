@@ -1,6 +1,7 @@
 //! Findings: what a report says that somebody should look at, each by a rule.
 
 use super::fingerprint::Fingerprint;
+use super::frames::Frame;
 use super::growth::Verdict;
 use super::select::StackEntry;
 use super::wrong_frees::WrongFree;
@@ -134,6 +135,14 @@ impl Finding<'_> {
             Subject::WrongFree(wrong) => wrong.fingerprint,
         }
     }
+
+    /// The frames of the stack that allocated, or freed wrongly, innermost first.
+    pub fn frames(&self) -> &[Frame] {
+        match self.subject {
+            Subject::Stack(entry) => &entry.frames,
+            Subject::WrongFree(wrong) => &wrong.freed.frames,
+        }
+    }
 }
 
 /// The findings by these rules: wrong frees first, then those of each stack. What is suppressed or inherited is none.
@@ -161,7 +170,8 @@ fn of_stack(entry: &StackEntry, rule: Rule) -> Option<Finding<'_>> {
     };
     if let Some(kind) = rule.kind() {
         let found = live.kinds.of(kind);
-        return (found.blocks > 0).then(|| finding(found.blocks, found.bytes, None));
+        let is_suppressed = entry.group.suppressed_kinds.contains(&kind);
+        return (found.blocks > 0 && !is_suppressed).then(|| finding(found.blocks, found.bytes, None));
     }
     let growth = entry.group.growth.filter(|growth| Some(growth.verdict) == rule.verdict())?;
     Some(finding(live.blocks.value(), live.bytes.value(), growth.rate.map(|rate| rate.bytes_per_hour)))

@@ -19,6 +19,8 @@ pub struct Names {
 pub struct Frame {
     /// The function, demangled.
     pub function: Option<Arc<str>>,
+    /// The function's name before that.
+    pub raw_function: Option<Arc<str>>,
     /// Its own name with the types it was made for, where `function` does not tell them ([`crate::symbols::Frame::generic`]).
     pub generic: Option<Arc<str>>,
     /// Index into [`Trace::modules`].
@@ -107,6 +109,7 @@ impl NamedStacks {
             }
             frames.extend(resolved.iter().map(|found| Frame {
                 function: found.function.clone(),
+                raw_function: found.raw_function.clone(),
                 generic: found.generic.clone(),
                 file: found.file.clone(),
                 line: found.line,

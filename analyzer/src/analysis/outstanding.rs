@@ -3,6 +3,7 @@
 use super::growth::Growth;
 use super::usage::Usage;
 use crate::trace::{Estimate, LiveSummary, StackId, Trace};
+use libleak_format::kinds::Kind;
 use libleak_format::{Origin, Resource};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Group {
     pub live: LiveSummary,
     /// The suppression that keeps it from being a finding.
     pub suppressed_by: Option<Arc<str>>,
+    /// The kinds of its blocks that are suppressed, if not all of it is.
+    pub suppressed_kinds: Vec<Kind>,
     /// What it does over time; `None` before [`super::judge`], and of inherited blocks.
     pub growth: Option<Growth>,
 }
@@ -60,6 +63,7 @@ impl Group {
         self.peak_bytes = self.peak_bytes.saturating_add(other.peak_bytes);
         self.live.merge(&other.live);
         self.suppressed_by = self.suppressed_by.take().filter(|_| other.suppressed_by.is_some());
+        self.suppressed_kinds.retain(|kind| other.suppressed_kinds.contains(kind));
     }
 }
 
@@ -88,6 +92,7 @@ pub fn outstanding(trace: &Trace) -> Vec<Group> {
                 peak_bytes: site.peak_bytes.max(site.live.bytes.value()),
                 live: site.live.clone(),
                 suppressed_by: None,
+                suppressed_kinds: Vec::new(),
                 growth: None,
             });
         }
@@ -103,6 +108,7 @@ pub fn outstanding(trace: &Trace) -> Vec<Group> {
                 peak_bytes: site.inherited.bytes.value(),
                 live: site.inherited.clone(),
                 suppressed_by: None,
+                suppressed_kinds: Vec::new(),
                 growth: None,
             });
         }

@@ -9,6 +9,7 @@ use super::lifetimes::percentile;
 use super::outstanding::Group;
 use super::siblings::{Siblings, free_sites};
 use super::startup::startup_frames;
+use super::suppress::Suppressions;
 use super::types::block_type;
 use crate::trace::{FreeSite, Module, StackEnd, Trace};
 use libleak_format::kinds::Kind;
@@ -111,6 +112,8 @@ pub struct Selection {
     pub group_by: GroupBy,
     /// How many, and how many groups; `None` is all.
     pub top: Option<usize>,
+    /// What is no finding, besides what the program says itself.
+    pub suppressions: Suppressions,
 }
 
 impl Selection {

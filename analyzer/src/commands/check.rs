@@ -34,6 +34,8 @@ Examples:
   leak-analyze check --fail-on definite,possible --limit-bytes 1K app.bin
   leak-analyze check --fail-on leak,growing --limit-growth 1M/h server.bin
   leak-analyze check --allow-unchecked 'go-*' traces/*.bin
+  leak-analyze check --baseline leaks.baseline --update-baseline traces/*.bin    what is found now may stay
+  leak-analyze check --suppressions known.supp traces/*.bin
 
 Exit status: 0 nothing above the limits; 1 found; 2 wrong usage, or a file that cannot be read as a trace; 3 what was
 asked for is not known (no leak check, only samples, an allocator of its own), and nothing was found.";
@@ -43,8 +45,8 @@ const DEFAULT: [Rule; 3] = [Rule::Definite, Rule::Leak, Rule::WrongFree];
 
 /// Judges every trace; the status tells the worst.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
-    let Options { traces, gate, reporting } = options;
-    let gate = gate.gate(&DEFAULT)?.unwrap_or_default();
+    let Options { traces, gate: asked, reporting } = options;
+    let mut gate = asked.gate(&DEFAULT)?.unwrap_or_default();
     let outputs = reporting.output.check(false)?;
     let span = reporting.view.span()?;
     reporting.behaviour.set_jobs()?;
@@ -59,6 +61,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
             Err(failure) => status = failure.report(),
         }
     }
+    asked.maintain(&mut gate, &reports, reports.len() == traces.len())?;
     let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
     let layout = reporting.view.layout(reporting.behaviour.color(&io::stdout()), reporting.behaviour.quiet);
     let write = |out: &mut dyn Write, format: Format, layout: &Layout| match format {

@@ -1,11 +1,14 @@
 //! The options of gates.
 
-use super::failure::Failure;
+use super::failure::{Failure, complain};
 use super::options::size;
 use crate::analysis::Rule;
-use crate::gate::{Gate, Limits};
+use crate::gate::{Baseline, Gate, Limits};
+use crate::report::Report;
 use clap::Args;
 use globset::Glob;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 /// What a build may go on with.
 #[derive(Args, Debug)]
@@ -26,6 +29,15 @@ pub(super) struct GateOptions {
     /// Executables of these names need not be checked for what is lost (repeatable)
     #[arg(long, value_name = "GLOB", action = clap::ArgAction::Append)]
     allow_unchecked: Vec<Glob>,
+    /// Findings of FILE pass, up to twice the bytes that it records
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Add what would fail to the baseline, which is made if it is missing
+    #[arg(long, requires = "baseline")]
+    update_baseline: bool,
+    /// Remove what is not found any more from the baseline
+    #[arg(long, requires = "baseline")]
+    prune: bool,
 }
 
 /// A rule, or none of them.
@@ -63,12 +75,56 @@ impl GateOptions {
         };
         let limits = Limits { bytes: self.limit_bytes, blocks: self.limit_blocks, growth: self.limit_growth };
         if rules.is_empty() {
-            let is_in_vain = self.fail_on.is_none() && limits != Limits::default();
-            return if is_in_vain { Err(Failure::usage("limits need --fail-on")) } else { Ok(None) };
+            let is_in_vain = limits != Limits::default() || self.baseline.is_some();
+            let what = "limits and baselines need --fail-on";
+            return if is_in_vain && self.fail_on.is_none() { Err(Failure::usage(what)) } else { Ok(None) };
         }
         let unchecked = self.allow_unchecked.iter().map(Glob::compile_matcher).collect();
-        Ok(Some(Gate { rules, limits, unchecked }))
+        Ok(Some(Gate { rules, limits, unchecked, baseline: self.read_baseline()? }))
     }
+
+    fn read_baseline(&self) -> Result<Baseline, Failure> {
+        let Some(path) = &self.baseline else { return Ok(Baseline::default()) };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Baseline::parse(&text).map_err(|what| Failure::file(path, what)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let what = "there is no such baseline; --update-baseline makes it";
+                if self.update_baseline { Ok(Baseline::default()) } else { Err(Failure::file(path, what)) }
+            }
+            Err(error) => Err(Failure::file(path, error)),
+        }
+    }
+
+    /// Changes the baseline as asked for, before anything is judged by it. `is_all` says whether these are all reports.
+    pub(super) fn maintain(&self, gate: &mut Gate, reports: &[Report], is_all: bool) -> Result<(), Failure> {
+        let Some(path) = &self.baseline else { return Ok(()) };
+        let mut has_changed = self.update_baseline && (gate.learn(reports) || !path.exists());
+        if self.prune {
+            match gate.prune(reports).filter(|_| is_all) {
+                Some(pruned) => has_changed |= pruned,
+                None => complain("--prune: nothing is removed from the baseline, since not all is known"),
+            }
+        }
+        if has_changed { replace(path, |out| gate.baseline.write(out)) } else { Ok(()) }
+    }
+}
+
+/// Puts a new file in the place of an old one, of which nobody sees a half.
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    // Where a link leads to.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}.new", std::process::id()));
+    let result = std::fs::File::create(&new).map(BufWriter::new).and_then(|mut out| {
+        write(&mut out)?;
+        out.flush()?;
+        std::fs::rename(&new, path)
+    });
+    result.map_err(|error| {
+        // It may not even be there.
+        _ = std::fs::remove_file(&new);
+        Failure::file(path, format!("cannot be written: {error}"))
+    })
 }
 
 #[cfg(test)]

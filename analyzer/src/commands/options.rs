@@ -2,10 +2,11 @@
 
 use super::failure::Failure;
 use super::output::OutputOptions;
-use crate::analysis::{self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Wanted};
+use crate::analysis::{self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Wanted};
 use crate::report::Layout;
 use crate::symbols;
 use crate::trace::{Moment, Span};
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use regex::Regex;
 use std::io::IsTerminal;
@@ -74,6 +75,10 @@ pub(super) struct View {
     /// No stacks with a function, file or module that matches (repeatable)
     #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
     ignore: Vec<Regex>,
+    /// No findings where suppressions of FILE match: LeakSanitizer's (leak:PATTERN) or Valgrind's format (repeatable)
+    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(suppressions))]
+    #[arg(action = clap::ArgAction::Append)]
+    suppressions: Vec<Suppressions>,
     /// Memory that the process may use, for the time until it is used up [default: its cgroup's limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) memory_limit: Option<u64>,
@@ -180,6 +185,10 @@ impl View {
                 GroupKey::Type => GroupBy::Type,
             },
             top: self.top.or(is_text.then_some(TOP)),
+            suppressions: self.suppressions.iter().fold(Suppressions::default(), |mut all, file| {
+                all.extend(file);
+                all
+            }),
         }
     }
 
@@ -304,6 +313,14 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     let bytes =
         digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
     bytes.ok_or_else(|| "a size is a whole number, with K, M or G (powers of 1024)".to_owned())
+}
+
+/// The suppressions of a file.
+fn suppressions(path: PathBuf) -> Result<Suppressions, String> {
+    let name = path.display();
+    let bytes = std::fs::read(&path).map_err(|error| format!("{name}: {error}"))?;
+    Suppressions::of_file(&String::from_utf8_lossy(&bytes), &name.to_string())
+        .map_err(|(line, why)| format!("{name}:{line}: {why}"))
 }
 
 /// Seconds, with a suffix or without: `90`, `1.5s`, `5m`, `1h`, `2d`.

@@ -23,6 +23,7 @@ struct TraceObject<'a> {
     undecided_because: Option<&'a str>,
     findings: Vec<FindingObject<'a>>,
     within_limits: usize,
+    in_baseline: usize,
 }
 
 #[derive(Serialize)]
@@ -52,6 +53,7 @@ pub fn write(out: &mut dyn io::Write, reports: &[Report], judgements: &[Judgemen
         undecided_because: judgement.undecided.as_deref(),
         findings: judgement.failed.iter().map(FindingObject::new).collect(),
         within_limits: judgement.within,
+        in_baseline: judgement.known,
     });
     let document = Document {
         schema: "libleak-check/1",

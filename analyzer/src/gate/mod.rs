@@ -1,9 +1,11 @@
 //! Gates: whether a report is good enough for a build to go on. A gate is never green blind: what it asks for and nobody looked at leaves
 //! it undecided.
 
+mod baseline;
 mod json;
 mod text;
 
+pub use baseline::Baseline;
 pub use json::write as write_json;
 pub use text::write as write_text;
 
@@ -12,6 +14,8 @@ use crate::report::{Report, sentence, unchecked_because};
 use crate::trace::{Checked, Ending};
 use globset::GlobMatcher;
 use libleak_format::header::Allocator;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What a gate lets pass.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +26,8 @@ pub struct Gate {
     pub limits: Limits,
     /// Executables, by the names of their files, that need not be checked.
     pub unchecked: Vec<GlobMatcher>,
+    /// Findings that are known and may stay.
+    pub baseline: Baseline,
 }
 
 /// What a finding may have; one limit that is exceeded is enough. Without limits every finding fails. Wrong frees know none.
@@ -50,6 +56,8 @@ pub struct Failed {
     pub bytes_per_hour: Option<f64>,
     /// In words.
     pub message: String,
+    /// The innermost function of its stack that has a name.
+    pub function: Option<Arc<str>>,
 }
 
 /// What a gate says of one report.
@@ -59,6 +67,8 @@ pub struct Judgement {
     pub failed: Vec<Failed>,
     /// How many findings are within the limits.
     pub within: usize,
+    /// How many of the others are in the baseline.
+    pub known: usize,
     /// Why it cannot decide; `None` if it can.
     pub undecided: Option<String>,
 }
@@ -114,6 +124,7 @@ impl Failed {
             bytes: finding.bytes,
             bytes_per_hour: finding.bytes_per_hour,
             message: sentence(finding),
+            function: finding.frames().iter().find_map(|frame| frame.function.clone()),
         }
     }
 }
@@ -122,9 +133,11 @@ impl Gate {
     /// What the gate says of a report, of which all stacks that are asked for are selected. What does not fail is left out of the
     /// selection.
     pub fn judge(&self, report: &mut Report) -> Judgement {
-        let found = findings(&report.selected.stacks, &report.wrong_frees.found, &self.rules);
-        let (failed, within): (Vec<Finding>, Vec<Finding>) =
+        let found = self.findings(report);
+        let (beyond, within): (Vec<Finding>, Vec<Finding>) =
             found.into_iter().partition(|finding| self.limits.are_exceeded_by(finding));
+        let (known, failed): (Vec<Finding>, Vec<Finding>) =
+            beyond.into_iter().partition(|finding| self.baseline.admits(finding));
         let is_failed = |fingerprint, is_stack: bool| {
             failed.iter().any(|finding| {
                 matches!(finding.subject, Subject::Stack(_)) == is_stack
@@ -138,11 +151,42 @@ impl Gate {
         let judgement = Judgement {
             failed: failed.iter().map(Failed::new).collect(),
             within: within.len(),
+            known: known.len(),
             undecided: self.doubt(report).filter(|_| !self.may_be_unchecked(report)),
         };
         retain(&mut report.selected.stacks, &kept);
         retain(&mut report.wrong_frees.found, &wrong);
         judgement
+    }
+
+    /// Puts what would fail into the baseline. Whether there was anything.
+    pub fn learn(&mut self, reports: &[Report]) -> bool {
+        let findings = reports.iter().flat_map(|report| self.findings(report));
+        let beyond = findings.filter(|finding| self.limits.are_exceeded_by(finding));
+        let failing = beyond.filter(|finding| !self.baseline.admits(finding));
+        let failing: Vec<Failed> = failing.map(|finding| Failed::new(&finding)).collect();
+        failing.iter().for_each(|failed| self.baseline.add(failed));
+        !failing.is_empty()
+    }
+
+    /// Takes what the gate asks for and no report has any more out of the baseline. Whether there was anything; `None` if what a report has is
+    /// not known.
+    pub fn prune(&mut self, reports: &[Report]) -> Option<bool> {
+        if reports.iter().any(|report| self.doubt(report).is_some()) {
+            return None;
+        }
+        let findings = reports.iter().flat_map(|report| self.findings(report));
+        let found: HashSet<(Fingerprint, Rule)> =
+            findings.map(|finding| (finding.fingerprint(), finding.rule)).collect();
+        Some(
+            self.baseline.retain(|fingerprint, rule| {
+                !self.rules.contains(&rule) || found.contains(&(fingerprint, rule))
+            }),
+        )
+    }
+
+    fn findings<'a>(&self, report: &'a Report) -> Vec<Finding<'a>> {
+        findings(&report.selected.stacks, &report.wrong_frees.found, &self.rules)
     }
 
     /// Why what the gate asks for is not known.

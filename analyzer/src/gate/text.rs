@@ -28,11 +28,13 @@ pub fn write(
             Some(why) => writeln!(out, "UNDECIDED {who}: {why}")?,
             None if layout.quiet => {}
             None => {
-                let within = match judgement.within {
-                    0 => String::new(),
-                    within => format!(": {} within the limits", counted(within as u64, "finding")),
-                };
-                writeln!(out, "passed {who}{within}")?;
+                let passing = [(judgement.known, "in the baseline"), (judgement.within, "within the limits")];
+                let said = passing.iter().filter(|(count, _)| *count > 0);
+                let said: Vec<String> = said
+                    .map(|(count, what)| format!("{} {what}", counted(*count as u64, "finding")))
+                    .collect();
+                let colon = if said.is_empty() { "" } else { ": " };
+                writeln!(out, "passed {who}{colon}{}", said.join(", "))?;
             }
         }
     }

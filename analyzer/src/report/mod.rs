@@ -21,8 +21,8 @@ pub use json_text::write as write_pretty;
 pub use text::{Layout, Text, command};
 
 use crate::analysis::{
-    Group, Names, Selected, Selection, Summary, Suppressed, Suppressions, Totals, WrongFrees, judge,
-    outstanding, select, suppress, totals,
+    Group, Names, Selected, Selection, Summary, Suppressed, Totals, WrongFrees, judge, outstanding, select,
+    suppress, totals,
 };
 use crate::trace::{Site, Trace};
 use std::io;
@@ -58,7 +58,7 @@ impl Report {
     pub fn new(trace: Trace, selection: &Selection, names: &Names) -> Report {
         let mut groups = outstanding(&trace);
         judge(&trace, &mut groups);
-        let mut suppressions = Suppressions::default();
+        let mut suppressions = selection.suppressions.clone();
         suppressions.add(&trace.settings.suppressions, "the program's own");
         let suppressed = suppress(&trace, &mut groups, &suppressions, names);
         let is_own_heap =

@@ -23,6 +23,7 @@ mod image;
 mod jit;
 mod locate;
 mod minidebug;
+mod parameters;
 mod resolve;
 mod split;
 mod symtab;
@@ -40,6 +41,7 @@ use rayon::prelude::*;
 
 pub use demangle::demangle;
 pub use jit::PerfMap;
+pub use parameters::without_parameters;
 pub use variables::Variable;
 
 /// Stack of a worker thread, in bytes. The DWARF reader recurses once per nested inlined call, so a

@@ -18,6 +18,12 @@ use super::frames::Frame;
 /// Longer names are not looked at.
 const MAX_LENGTH: usize = 16 << 10;
 
+/// The last part of a function's name, without scopes, arguments and parameters: `push_back`.
+pub(super) fn own_name(function: &str) -> Option<&str> {
+    let is_short = function.len() <= MAX_LENGTH;
+    is_short.then(|| name::parts(function).last().map(|part| part.name)).flatten()
+}
+
 /// What a frame says of the block.
 enum Says {
     /// Its type.

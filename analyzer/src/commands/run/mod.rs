@@ -120,10 +120,11 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let summary =
         summary::Summary { options: &options, outputs: &outputs, recording: &recording, progress: &progress };
     // The program has run: what goes wrong with the report must not change its status, unless it is the gate's.
-    let outcome = summary.write(traces, gate.as_ref()).unwrap_or_else(|failure| {
+    let is_gated = gate.is_some();
+    let outcome = summary.write(traces, gate).unwrap_or_else(|failure| {
         failure.report();
         Outcome::Undecided
     });
-    let is_good = gate.is_none() || outcome == Outcome::Passed;
+    let is_good = !is_gated || outcome == Outcome::Passed;
     Ok(if is_good || ended.status() != 0 { ended.status() } else { options.error_exitcode })
 }

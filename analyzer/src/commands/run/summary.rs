@@ -28,7 +28,7 @@ pub(super) struct Summary<'a> {
 
 impl Summary<'_> {
     /// Writes the report, or what the gate says, keeps what was asked for, and removes the rest. What the gate says.
-    pub(super) fn write(&self, traces: Traces, gate: Option<&Gate>) -> Result<Outcome, Failure> {
+    pub(super) fn write(&self, traces: Traces, gate: Option<Gate>) -> Result<Outcome, Failure> {
         if traces.program.is_none() && traces.others.is_empty() {
             complain("no trace was written: the program was not recorded (LIBLEAK_LOG=debug may say why)");
             self.recording.discard();
@@ -36,7 +36,7 @@ impl Summary<'_> {
         }
         let kept_trace = self.keep_trace(&traces);
         let (mut reports, listed) = self.reports(&traces, kept_trace, gate.is_some())?;
-        let is_written = match gate {
+        let is_written = match &gate {
             None => self.write_reports(&reports, &traces.others[listed..]),
             Some(_) => self.write_files(&reports),
         };
@@ -50,7 +50,8 @@ impl Summary<'_> {
     }
 
     /// What the gate says of every process, which is written where the report would be.
-    fn judge(&self, gate: &Gate, reports: &mut [Report]) -> Result<Outcome, Failure> {
+    fn judge(&self, mut gate: Gate, reports: &mut [Report]) -> Result<Outcome, Failure> {
+        self.options.gate.maintain(&mut gate, reports, true)?;
         let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
         let outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
         let layout = self.layout();

@@ -16,8 +16,8 @@
 //! at, in the order in which they first came, each with the stack that freed and the one that allocated. Each is among the
 //! `findings`, too. `block` is `null` where no block is known; `given_bytes` is the size given, `inside_bytes` the distance from the
 //! block's start, `module` the one that the address is in, each `null` where it is about something else.
-//! `suppressions` are those that were tried, with the outstanding blocks of the stacks that each matched; such a stack is no finding, and
-//! its `suppressed_by` is the suppression's `rule`.
+//! `suppressions` are those that were tried, with the outstanding blocks that each suppressed. A stack of which all blocks are suppressed is no
+//! finding, and its `suppressed_by` is the `rule` of the (first) suppression.
 //!
 //! `held_by` is the shortest way from a root to a stack's reachable or possible blocks that most of a sample of them share (`share`): the
 //! root, whose `kind` is `global`, `stack`, `register`, `loader` (its tables for a thread), `mapping`, `anonymous`, `registered` or `ignored`,
