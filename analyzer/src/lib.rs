@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! commands   one subcommand, one file: options in, exit status out
+//! export     formats of other tools: one format, one file
 //! report     one format, one file
 //! analysis   pure functions over a trace
 //! symbols    addresses to functions, files, lines
@@ -12,6 +13,7 @@
 
 pub mod analysis;
 pub mod commands;
+pub mod export;
 pub mod report;
 pub mod symbols;
 pub mod trace;

@@ -19,12 +19,16 @@ pub struct Names {
 pub struct Frame {
     /// The function, demangled.
     pub function: Option<Arc<str>>,
+    /// Its name as the debug info or symbol table has it.
+    pub raw_function: Option<Arc<str>>,
     /// Its own name with the types it was made for, where `function` does not tell them ([`crate::symbols::Frame::generic`]).
     pub generic: Option<Arc<str>>,
     /// Index into [`Trace::modules`].
     pub module: Option<usize>,
     /// The recorded address in the module's own address space; without a module, the address itself.
     pub offset: u64,
+    /// Whether that is the instruction itself, not the one after a call.
+    pub exact: bool,
     /// Source file.
     pub file: Option<Arc<str>>,
     /// Line, from 1.
@@ -98,7 +102,7 @@ impl NamedStacks {
         let mut frames = Vec::with_capacity(raw.len());
         for recorded in raw {
             let (module, offset) = self.modules.locate(trace, recorded);
-            let plain = Frame { module, offset, ..Frame::default() };
+            let plain = Frame { module, offset, exact: recorded.exact, ..Frame::default() };
             let resolved = self.resolved.frames(self.places[recorded]);
             if resolved.is_empty() {
                 let jit = if module.is_none() { names.jit.lookup(recorded.address) } else { None };
@@ -107,6 +111,7 @@ impl NamedStacks {
             }
             frames.extend(resolved.iter().map(|found| Frame {
                 function: found.function.clone(),
+                raw_function: found.raw_function.clone(),
                 generic: found.generic.clone(),
                 file: found.file.clone(),
                 line: found.line,

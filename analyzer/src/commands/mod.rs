@@ -1,6 +1,7 @@
 //! The command line: one subcommand, one file; options in, exit status out.
 
 mod argv;
+mod export;
 mod failure;
 mod info;
 mod leak_check;
@@ -29,6 +30,7 @@ Examples:
   leak-analyze libleak.server.4711.bin          report on a trace, also of a running process
   leak-analyze TRACE --module 'libfoo' --top 5  only stacks that pass through libfoo
   leak-analyze TRACE -o leaks.json              the report for programs
+  leak-analyze export TRACE -o heap.pb.gz       for pprof; also flame graphs, speedscope, CSV
   leak-analyze leak-check PID                   what a running process has lost, now
   leak-analyze info TRACE                       what the file holds and what it lost
 
@@ -50,6 +52,7 @@ struct Cli {
 enum Command {
     Report(report::Options),
     Run(run::Options),
+    Export(export::Options),
     LeakCheck(leak_check::Options),
     Info(info::Options),
     Lib(lib::Options),
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
     let status = parse().and_then(|cli| match cli.command {
         Command::Report(options) => report::main(options),
         Command::Run(options) => run::main(options),
+        Command::Export(options) => export::main(options),
         Command::LeakCheck(options) => leak_check::main(options),
         Command::Info(options) => info::main(options),
         Command::Lib(options) => lib::main(options),

@@ -5,7 +5,8 @@ use super::aftermath::{Other, Traces};
 use super::recording::Recording;
 use crate::commands::failure::{Failure, complain};
 use crate::commands::load;
-use crate::commands::output::Outputs;
+use crate::commands::options::Reporting;
+use crate::commands::output::{Content, Outputs};
 use crate::commands::progress::Progress;
 use crate::report::{Format, Layout, Report, counted, escape, size};
 use std::fs;
@@ -49,12 +50,13 @@ impl Summary<'_> {
             (Some(_), false) => 0,
             (None, false) => traces.others.len().min(MAX_REPORTS),
         };
-        let selection = self.options.reporting.view.selection(!everything);
+        let Reporting { view, symbols, .. } = &self.options.reporting;
+        let selection = self.outputs.selection(view);
         let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let mut reports = Vec::new();
         for path in paths {
-            let trace = load::trace(path, self.options.reporting.view.window()?, self.progress)?;
-            let mut report = load::report(trace, &selection, &self.options.reporting, self.progress);
+            let trace = load::trace(path, view.window()?, self.progress)?;
+            let mut report = load::report(trace, &selection, view, symbols, self.progress);
             report.is_kept = !self.recording.is_temporary || report.has_outstanding();
             if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(path)) {
                 report.trace.path = kept.to_owned();
@@ -70,13 +72,13 @@ impl Summary<'_> {
         let behaviour = &self.options.reporting.behaviour;
         let layout = self.options.reporting.view.layout(behaviour.color(&io::stderr()), behaviour.quiet);
         self.outputs.write_files(reports, &layout, behaviour)?;
-        let Some(format) = self.outputs.stream else { return Ok(()) };
+        let Some(content) = self.outputs.stream else { return Ok(()) };
         let is_clean = !reports.iter().any(Report::has_outstanding) && !others.iter().any(Other::is_wanted);
         if behaviour.quiet && is_clean {
             return Ok(());
         }
         let mut out = BufWriter::new(io::stderr().lock());
-        self.write_stream(&mut out, format, reports, others, &layout)?;
+        self.write_stream(&mut out, content, reports, others, &layout)?;
         out.flush()?;
         Ok(())
     }
@@ -84,16 +86,17 @@ impl Summary<'_> {
     fn write_stream(
         &self,
         out: &mut dyn Write,
-        format: Format,
+        content: Content,
         reports: &[Report],
         others: &[Other],
         layout: &Layout,
     ) -> io::Result<()> {
-        if format == Format::Text {
+        let is_text = content == Content::Report(Format::Text);
+        if is_text {
             writeln!(out)?;
         }
-        format.write(out, reports, layout)?;
-        if format == Format::Text { children(out, others) } else { Ok(()) }
+        self.outputs.write(content, out, reports, layout)?;
+        if is_text { children(out, others) } else { Ok(()) }
     }
 
     fn next(&self, report: &Report) -> Vec<String> {
