@@ -2,8 +2,8 @@
 //! what is outstanding.
 //!
 //! A sample is what a stack has outstanding of one kind; what it has freed is one of the kind `freed`. So `-tagfocus kind=definite` shows what
-//! is lost, and all samples together what was allocated. Other labels: `origin`, `type`, `verdict`, `fingerprint`, `inherited`,
-//! `suppressed_by`, `bytes` (where all blocks have one size), and `process` where there are several.
+//! is lost, and all samples together what was allocated. Other labels: `origin`, `type`, `verdict`, `inherited`, `suppressed_by`,
+//! `bytes` (where all blocks have one size), and `process` where there are several.
 
 mod proto;
 
@@ -199,7 +199,6 @@ impl Builder<'_> {
             ("verdict", group.growth.map(|growth| growth.verdict.name().to_owned())),
             ("inherited", group.inherited.then(|| "true".to_owned())),
             ("suppressed_by", group.suppressed_by.as_deref().map(str::to_owned)),
-            ("fingerprint", Some(entry.fingerprint.to_string())),
             ("process", process.cloned()),
         ];
         let known = pairs.into_iter().filter_map(|(key, value)| Some((key, value?)));
