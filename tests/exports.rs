@@ -161,10 +161,35 @@ fn assert_pprof_agrees(trace: &Path) {
     let (_, mappings) = profile.text.split_once("Mappings\n").expect("mappings");
     let first = mappings.lines().next().expect("a mapping");
     assert!(first.contains(&report.trace.executable), "{first} is not {}", report.trace.executable);
+    assert_addresses_are_in_their_modules(&profile.text);
     for frame in report.stacks.iter().flat_map(|stack| &stack.frames) {
         let Some(module) = &frame.module else { continue };
         let line = format!("{module} {}", frame.build_id.as_deref().unwrap_or_default());
         assert!(mappings.contains(line.trim_end()), "{line} is not in\n{mappings}");
+    }
+}
+
+#[track_caller]
+fn assert_addresses_are_in_their_modules(profile: &str) {
+    let hex = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).expect("a number");
+    let (locations, mappings) = profile.split_once("Mappings\n").expect("mappings");
+    // `1: 0x400000/0x401000/0x0 /bin/app …`
+    let ranges: BTreeMap<&str, (u64, u64)> = mappings
+        .lines()
+        .filter_map(|line| {
+            let (id, rest) = line.split_once(": ")?;
+            let mut range = rest.split('/').map(hex);
+            Some((id, (range.next()?, range.next()?)))
+        })
+        .collect();
+    let located = locations.lines().filter_map(|line| {
+        let mut words = line.split_once(": 0x")?.1.split_whitespace();
+        Some((words.next()?, words.next()?.strip_prefix("M=")?))
+    });
+    let located: Vec<_> = located.map(|(address, module)| (hex(address), ranges[module])).collect();
+    assert!(located.len() > 5, "{profile}");
+    for (address, (start, end)) in located {
+        assert!((start..end).contains(&address), "{address:#x} is not in {start:#x}–{end:#x}");
     }
 }
 
@@ -315,6 +340,54 @@ fn a_flame_graph_is_the_folded_stacks_as_boxes() {
         stacks.into_iter().filter(|(_, number)| number * 500 > folded.total).collect()
     };
     assert_eq!(wide(read("flamegraph", &picture).stacks), wide(folded.stacks.clone()));
+}
+
+#[test]
+fn a_click_on_a_box_makes_it_as_wide_as_the_picture() {
+    if missing(&["node"]) {
+        return;
+    }
+    let traced = Program::new(Fixture::c("kinds.c").executable()).traced();
+    let (folder, oracles) = (Scratch::new(), Path::new(env!("CARGO_MANIFEST_DIR")).join("support/oracles"));
+    let picture = folder.join("x.svg");
+    export(&traced.file(), &["-o", picture.to_str().expect("UTF-8")]).succeeded();
+    let seen = Program::new("node").arg(oracles.join("zoom.js")).arg(&picture).run().succeeded();
+    let seen: Value = serde_json::from_slice(&seen.stdout).expect("JSON");
+    // Title, x, y, width, label.
+    type Box = (String, f64, f64, f64, String);
+    let boxes = |value: &Value| serde_json::from_value::<Vec<Box>>(value.clone()).expect("boxes");
+    let (before, after) = (boxes(&seen["before"]), boxes(&seen["after"]));
+    assert!(before.len() > 20, "{before:?}");
+    let number = |title: &str| {
+        let (_, number) = title.rsplit_once(" (").expect("a number");
+        number.split(' ').next().and_then(|text| text.replace(',', "").parse::<f64>().ok()).expect("a number")
+    };
+    for click in seen["clicks"].as_array().expect("clicks") {
+        let (title, y, shown) = (click[0].as_str().expect("a title"), click[1].as_f64(), boxes(&click[2]));
+        let y = y.expect("a place");
+        for (name, x, row, width, _) in &shown {
+            assert!(*x > 9.9 && x + width < 1190.1, "{name} sticks out after a click on {title}");
+            let expected = if *row > y { 1180.0 } else { 1180.0 * number(name) / number(title) };
+            assert!(
+                (width - expected).abs() < 2.0,
+                "{name}: {width}, not {expected}, after a click on {title}"
+            );
+        }
+        let in_its_row: Vec<_> = shown.iter().filter(|(_, _, row, _, _)| *row == y).collect();
+        assert_eq!(in_its_row.len(), 1, "after a click on {title}: {in_its_row:?}");
+    }
+    for (before, after) in before.iter().zip(&after) {
+        assert!(
+            (before.1 - after.1).abs() < 0.02 && (before.3 - after.3).abs() < 0.02,
+            "{before:?} {after:?}"
+        );
+        assert_eq!(
+            (&before.0, &before.4),
+            (&after.0, &after.4),
+            "a click beside the boxes shows everything again"
+        );
+    }
+    assert_eq!(before.len(), after.len());
 }
 
 #[test]
