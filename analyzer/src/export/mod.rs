@@ -1,7 +1,7 @@
 //! Writes what an analysis found for other tools: one format, one file.
 //!
 //! pprof takes every count, and CSV every column of a stack. The others know one number for each stack, a [`Value`], and show functions
-//! without lines, so that a function is one thing to them ([`stacks`]).
+//! without lines, so that a function is one thing to them (`stacks`).
 //!
 //! The same trace gives the same bytes. Names come from programs and may be anything: each format writes them so that they can
 //! neither end a field nor steer what shows them.
