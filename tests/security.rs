@@ -236,6 +236,10 @@ fn no_name_steers_a_terminal_or_adds_a_line() {
             &["info"],
             &["report", "--format", "json"],
             &["info", "--format", "json"],
+            &["export", "--format", "folded"],
+            &["export", "--format", "speedscope"],
+            &["export", "--format", "flamegraph"],
+            &["export", "--format", "csv"],
         ] {
             analyze(arguments);
         }

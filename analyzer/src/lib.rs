@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! commands   one subcommand, one file: options in, exit status out
+//! export     formats of other tools: one format, one file
 //! gate       whether a report is good enough for a build to go on
 //! report     one format, one file
 //! analysis   pure functions over a trace
@@ -13,6 +14,7 @@
 
 pub mod analysis;
 pub mod commands;
+pub mod export;
 pub mod gate;
 pub mod report;
 pub mod symbols;

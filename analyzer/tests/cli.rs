@@ -95,6 +95,29 @@ fn files_take_their_format_from_their_names() {
 }
 
 #[test]
+fn exports_take_their_format_from_the_file_s_name_or_from_an_option() {
+    let (folder, trace) = sample_file();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let export = |arguments: &[&str]| output(&[&["export", "--no-symbols", &trace], arguments].concat());
+    let done =
+        export(&["-o", &path("a.folded"), "-o", &path("a.pb.gz"), "--format", "csv", "-o", &path("a.txt")]);
+    assert_eq!((done.status.code(), stdout(&done)), (Some(0), String::new()), "{}", stderr(&done));
+    assert_eq!(fs::read_to_string(path("a.folded")).unwrap(), stdout(&export(&["--format", "folded"])));
+    assert_eq!(fs::read(path("a.pb.gz")).unwrap()[..2], [0x1f, 0x8b]);
+    assert!(fs::read_to_string(path("a.txt")).unwrap().starts_with("pid,fingerprint,"));
+    assert_one_line(&export(&[]), 2, &["-o FILE", "--format pprof|folded|speedscope|flamegraph|csv"]);
+    assert_one_line(&export(&["-o", "a.json"]), 2, &["a.json", ".speedscope.json"]);
+    assert_one_line(&export(&["--format", "text"]), 2, &["pprof, folded"]);
+    assert_one_line(&export(&["--format", "csv", "--value", "x"]), 2, &["inuse_space", "growth"]);
+    assert_one_line(&export(&["--format", "csv", "--group-by", "type"]), 2, &["--group-by"]);
+    assert_one_line(
+        &export(&["--format", "csv", "/nonexistent.bin"]),
+        2,
+        &["/nonexistent.bin: no such file"],
+    );
+}
+
+#[test]
 fn several_traces_are_an_array_in_json() {
     let (_folder, trace) = sample_file();
     let reports = output(&["--format", "json", "--no-symbols", &trace, &trace]);

@@ -3,6 +3,7 @@
 mod support;
 
 use leak_analyze::analysis::{Filter, Selection};
+use leak_analyze::export;
 use leak_analyze::report::{Format, Info, Layout, Report};
 use leak_analyze::trace::{OpenError, Trace};
 use libleak_format::header::{HEADER_SIZE, Refusal};
@@ -44,12 +45,16 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Everything that commands do with a trace, but for symbols.
-fn analyse(bytes: &[u8]) -> Result<(), OpenError> {
-    let started = Instant::now();
+fn report(bytes: &[u8]) -> Result<[Report; 1], OpenError> {
     let trace = Trace::from_bytes(Path::new("damaged.bin"), bytes)?;
     let selection = Selection { filter: Filter { all: true, ..Filter::default() }, ..Selection::default() };
-    let report = [Report::new(trace, &selection, &support::no_names())];
+    Ok([Report::new(trace, &selection, &support::no_names())])
+}
+
+/// Everything that commands do with a trace, but for symbols and exports.
+fn analyse(bytes: &[u8]) -> Result<(), OpenError> {
+    let started = Instant::now();
+    let report = report(bytes)?;
     let mut out = Vec::new();
     for format in [Format::Text, Format::Json] {
         format.write(&mut out, &report, &Layout::default()).unwrap();
@@ -58,6 +63,19 @@ fn analyse(bytes: &[u8]) -> Result<(), OpenError> {
     let info = Info::new(trace, &[]);
     info.write_text(&mut out, false).unwrap();
     info.write_json(&mut out).unwrap();
+    let took = started.elapsed();
+    assert!(took < TIME, "took {took:?}");
+    Ok(())
+}
+
+/// The same with exports, which take as long again.
+fn analyse_and_export(bytes: &[u8]) -> Result<(), OpenError> {
+    analyse(bytes)?;
+    let report = report(bytes)?;
+    let started = Instant::now();
+    for (_, _, format) in export::Format::ALL {
+        format.write(&mut Vec::new(), &report, &export::Options::default()).unwrap();
+    }
     let took = started.elapsed();
     assert!(took < TIME, "took {took:?}");
     Ok(())
@@ -109,7 +127,7 @@ fn a_trace_may_end_anywhere() {
     let pages = (0..sound.len()).step_by(4096);
     let odd = (0..sound.len()).step_by(677).chain(sound.len().saturating_sub(300)..sound.len());
     for length in pages.chain(odd) {
-        match analyse(&sound[..length]) {
+        match analyse_and_export(&sound[..length]) {
             Err(OpenError::Refused(Refusal::TooShort { length: found })) => assert_eq!(found, length as u64),
             Err(error) => panic!("{length} bytes: {error}"),
             Ok(()) => {
@@ -175,7 +193,7 @@ proptest! {
             // Keep it a trace, or nothing else is tested.
             bytes[..16].copy_from_slice(&sample()[..16]);
             bytes[24..32].fill(0);
-            prop_assert!(analyse(&bytes).is_ok());
+            prop_assert!(analyse_and_export(&bytes).is_ok());
         }
     }
 
@@ -187,7 +205,7 @@ proptest! {
             let place = 4096 + filled[place.index(filled.len())] / 8 * 8;
             bytes[place..][..8].copy_from_slice(&word.to_ne_bytes());
         }
-        prop_assert!(analyse(&bytes).is_ok());
+        prop_assert!(analyse_and_export(&bytes).is_ok());
     }
 
     #[test]
@@ -196,6 +214,6 @@ proptest! {
         for (place, word) in words {
             bytes[4096 + place * 8..][..8].copy_from_slice(&word.to_ne_bytes());
         }
-        prop_assert!(analyse(&bytes).is_ok());
+        prop_assert!(analyse_and_export(&bytes).is_ok());
     }
 }

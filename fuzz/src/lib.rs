@@ -1,6 +1,7 @@
 //! What the fuzz targets do with a file.
 
 use leak_analyze::analysis::{Filter, Names, Selection};
+use leak_analyze::export;
 use leak_analyze::report::{Format, Info, Layout, Report};
 use leak_analyze::symbols::{Options, PerfMap, Symbolizer};
 use leak_analyze::trace::Trace;
@@ -18,6 +19,12 @@ pub fn analyse(bytes: &[u8]) {
     let mut out = io::sink();
     for (_, format) in Format::ALL {
         format.write(&mut out, &report, &Layout::default()).expect("a sink takes everything");
+    }
+    for value in export::Value::ALL {
+        for (_, _, format) in export::Format::ALL {
+            let options = export::Options { value, frames: None };
+            format.write(&mut out, &report, &options).expect("a sink takes everything");
+        }
     }
     let [Report { trace, .. }] = report;
     let info = Info::new(trace, &[]);

@@ -27,6 +27,8 @@ pub struct Frame {
     pub module: Option<usize>,
     /// The recorded address in the module's own address space; without a module, the address itself.
     pub offset: u64,
+    /// Whether that is the instruction itself, not the one after a call.
+    pub exact: bool,
     /// Source file.
     pub file: Option<Arc<str>>,
     /// Line, from 1.
@@ -100,7 +102,7 @@ impl NamedStacks {
         let mut frames = Vec::with_capacity(raw.len());
         for recorded in raw {
             let (module, offset) = self.modules.locate(trace, recorded);
-            let plain = Frame { module, offset, ..Frame::default() };
+            let plain = Frame { module, offset, exact: recorded.exact, ..Frame::default() };
             let resolved = self.resolved.frames(self.places[recorded]);
             if resolved.is_empty() {
                 let jit = if module.is_none() { names.jit.lookup(recorded.address) } else { None };

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::gating::GateOptions;
 use super::load;
 use super::options::Reporting;
-use super::output::to_stdout;
+use super::output::{Content, to_stdout};
 use super::progress::Progress;
 use crate::analysis::Rule;
 use crate::gate::{Judgement, Outcome, write_json, write_text};
@@ -57,20 +57,23 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let mut reports: Vec<Report> = Vec::new();
     for path in &traces {
         match load::trace(path, &span, &progress) {
-            Ok(trace) => reports.push(load::report(trace, &selection, &reporting, &progress)),
+            Ok(trace) => {
+                reports.push(load::report(trace, &selection, &reporting.view, &reporting.symbols, &progress))
+            }
             Err(failure) => status = failure.report(),
         }
     }
     asked.maintain(&mut gate, &reports, reports.len() == traces.len())?;
     let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
     let layout = reporting.view.layout(reporting.behaviour.color(&io::stdout()), reporting.behaviour.quiet);
-    let write = |out: &mut dyn Write, format: Format, layout: &Layout| match format {
-        Format::Text => write_text(out, &reports, &judgements, layout),
-        Format::Json => write_json(out, &reports, &judgements),
+    let write = |out: &mut dyn Write, content: Content, layout: &Layout| match content {
+        Content::Report(Format::Text) => write_text(out, &reports, &judgements, layout),
+        Content::Report(Format::Json) => write_json(out, &reports, &judgements),
+        Content::Export(_) => outputs.write(content, out, &reports, layout),
     };
     outputs.write_files(&layout, &reporting.behaviour, write)?;
-    if let Some(format) = outputs.stream {
-        to_stdout(|out| write(out, format, &layout))?;
+    if let Some(content) = outputs.stream {
+        to_stdout(|out| write(out, content, &layout))?;
     }
     let outcome = judgements.iter().map(Judgement::outcome).max();
     Ok(if status != 0 { status } else { outcome.map_or(0, Outcome::status) })

@@ -1,7 +1,7 @@
 //! Reads traces and makes reports of them: where files are opened for an analysis.
 
 use super::failure::Failure;
-use super::options::Reporting;
+use super::options::{SymbolOptions, View};
 use super::progress::Progress;
 use crate::analysis::{Names, Selection};
 use crate::report::{Report, escape};
@@ -25,15 +25,15 @@ pub(super) fn trace(path: &Path, span: &Span, progress: &Progress) -> Result<Tra
 pub(super) fn report(
     trace: Trace,
     selection: &Selection,
-    reporting: &Reporting,
+    view: &View,
+    symbols: &SymbolOptions,
     progress: &Progress,
 ) -> Report {
     progress.say("looking up names");
-    let symbols = &reporting.symbols;
     let jit = if symbols.is_enabled() { perf_map(&trace) } else { None };
     let names = Names { symbolizer: symbols.symbolizer(), jit: jit.unwrap_or_default() };
     let mut report = Report::new(trace, selection, &names);
-    report.memory_limit = reporting.view.memory_limit.or(report.memory_limit);
+    report.memory_limit = view.memory_limit.or(report.memory_limit);
     progress.clear();
     report
 }

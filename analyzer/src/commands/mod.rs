@@ -2,6 +2,7 @@
 
 mod argv;
 mod check;
+mod export;
 mod failure;
 mod gating;
 mod info;
@@ -32,6 +33,7 @@ Examples:
   leak-analyze TRACE --module 'libfoo' --top 5  only stacks that pass through libfoo
   leak-analyze TRACE -o leaks.json              the report for programs
   leak-analyze check TRACE                      a gate: status 1 if anything is lost, leaks or is freed wrongly
+  leak-analyze export TRACE -o heap.pb.gz       for pprof; also flame graphs, speedscope, CSV
   leak-analyze leak-check PID                   what a running process has lost, now
   leak-analyze info TRACE                       what the file holds and what it lost
 
@@ -54,6 +56,7 @@ enum Command {
     Report(report::Options),
     Run(run::Options),
     Check(check::Options),
+    Export(export::Options),
     LeakCheck(leak_check::Options),
     Info(info::Options),
     Lib(lib::Options),
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Report(options) => report::main(options),
         Command::Run(options) => run::main(options),
         Command::Check(options) => check::main(options),
+        Command::Export(options) => export::main(options),
         Command::LeakCheck(options) => leak_check::main(options),
         Command::Info(options) => info::main(options),
         Command::Lib(options) => lib::main(options),

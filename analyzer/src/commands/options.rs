@@ -198,6 +198,11 @@ impl View {
         if span.is_empty() { Err(Failure::usage("--from must be earlier than --to")) } else { Ok(span) }
     }
 
+    /// Whether stacks are to be added up.
+    pub(super) fn is_grouped(&self) -> bool {
+        !matches!(self.group_by, GroupKey::Stack)
+    }
+
     /// Whether a stack was asked for by its fingerprint.
     pub(super) fn asks_for_fingerprint(&self) -> bool {
         !self.fingerprint.is_empty()

@@ -1,8 +1,10 @@
 //! Where reports go: to files whose names say the format, or to a stream.
 
 use super::failure::Failure;
-use super::options::Behaviour;
-use crate::report::{Format, Layout};
+use super::options::{Behaviour, View};
+use crate::analysis::Selection;
+use crate::export;
+use crate::report::{Format, Layout, Report};
 use clap::Args;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputOptions {
-    /// Write to FILE, in the format of its extension: .txt .json (repeatable; `run` also .bin: the trace)
+    /// Write to FILE, in the format of its name: .txt .json, or those of `export` (repeatable; `run` also .bin: the trace)
     #[arg(short, long = "output", value_name = "FILE", action = clap::ArgAction::Append)]
     output: Vec<PathBuf>,
     /// Format of the report where no file's name says it [default: text]
@@ -19,45 +21,80 @@ pub(super) struct OutputOptions {
     format: Option<Format>,
 }
 
+/// What a file or a stream gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// A report.
+    Report(Format),
+    /// Stacks for other tools.
+    Export(export::Format),
+}
+
+impl Content {
+    /// What a file's name asks for. The ends of exports' names are the longer ones.
+    pub(super) fn from_path(path: &Path) -> Option<Content> {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let report = || extension.and_then(Format::from_extension).map(Content::Report);
+        export::Format::from_path(path).map(Content::Export).or_else(report)
+    }
+}
+
 /// Where everything goes, checked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Outputs {
-    /// Files and their formats.
-    pub(super) files: Vec<(PathBuf, Format)>,
+    /// Files and what they get.
+    pub(super) files: Vec<(PathBuf, Content)>,
     /// Files that the trace itself goes to.
     pub(super) traces: Vec<PathBuf>,
-    /// The format on the stream; `None` if files are written instead.
-    pub(super) stream: Option<Format>,
+    /// What the stream gets; `None` if files are written instead.
+    pub(super) stream: Option<Content>,
+    /// The number that exports show of each stack.
+    pub(super) value: export::Value,
 }
 
 impl OutputOptions {
     /// Tells the formats by the files' names. `takes_traces` says whether a trace can be kept (.bin).
     pub(super) fn check(&self, takes_traces: bool) -> Result<Outputs, Failure> {
-        let mut outputs = Outputs { files: Vec::new(), traces: Vec::new(), stream: None };
+        let mut outputs = Outputs::default();
         for path in &self.output {
-            let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
-            match Format::from_extension(extension).or(self.format) {
-                _ if extension == "bin" && takes_traces => outputs.traces.push(path.clone()),
-                Some(format) => outputs.files.push((path.clone(), format)),
+            match Content::from_path(path).or(self.format.map(Content::Report)) {
+                _ if takes_traces && path.extension().is_some_and(|extension| extension == "bin") => {
+                    outputs.traces.push(path.clone());
+                }
+                Some(content) => outputs.files.push((path.clone(), content)),
                 None => {
-                    let known = if takes_traces { ".txt, .json and .bin" } else { ".txt and .json" };
-                    let what = format!("-o: this version writes {known}; or say --format text|json");
+                    let exports = export::Format::ALL.map(|(_, ending, _)| ending).join(", ");
+                    let traces = if takes_traces { ", .bin" } else { "" };
+                    let what = format!(
+                        "-o: this version writes .txt, .json{traces}, {exports}; or say --format text|json"
+                    );
                     return Err(Failure::file(path, what));
                 }
             }
         }
         if outputs.files.is_empty() {
-            outputs.stream = Some(self.format.unwrap_or(Format::Text));
+            outputs.stream = Some(Content::Report(self.format.unwrap_or(Format::Text)));
         }
         Ok(outputs)
     }
 }
 
 impl Outputs {
-    /// Whether every report is text, which shows only the first stacks.
+    /// Everything that is written.
+    fn contents(&self) -> impl Iterator<Item = Content> {
+        self.files.iter().map(|(_, content)| *content).chain(self.stream)
+    }
+
+    /// Whether nothing but text is written, which shows only the first stacks.
     pub(super) fn is_text(&self) -> bool {
-        let formats = self.files.iter().map(|(_, format)| *format).chain(self.stream);
-        formats.into_iter().all(|format| format == Format::Text)
+        self.contents().all(|content| content == Content::Report(Format::Text))
+    }
+
+    /// The stacks that are wanted: where nothing but exports is written, also those that have nothing outstanding.
+    pub(super) fn selection(&self, view: &View) -> Selection {
+        let mut selection = view.selection(self.is_text());
+        selection.filter.all |= self.contents().all(|content| matches!(content, Content::Export(_)));
+        selection
     }
 
     /// Writes the files, by `write`.
@@ -65,13 +102,29 @@ impl Outputs {
         &self,
         layout: &Layout,
         behaviour: &Behaviour,
-        write: impl Fn(&mut dyn Write, Format, &Layout) -> io::Result<()>,
+        write: impl Fn(&mut dyn Write, Content, &Layout) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let layout = Layout { color: behaviour.color_in_files(), ..layout.clone() };
-        for (path, format) in &self.files {
-            write_file(path, |out| write(out, *format, &layout))?;
+        for (path, content) in &self.files {
+            write_file(path, |out| write(out, *content, &layout))?;
         }
         Ok(())
+    }
+
+    /// Writes one thing.
+    pub(super) fn write(
+        &self,
+        content: Content,
+        out: &mut dyn Write,
+        reports: &[Report],
+        layout: &Layout,
+    ) -> io::Result<()> {
+        match content {
+            Content::Report(format) => format.write(out, reports, layout),
+            Content::Export(format) => {
+                format.write(out, reports, &export::Options { value: self.value, frames: layout.frames })
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::load;
-use super::options::{Behaviour, Reporting};
+use super::options::{Behaviour, Reporting, SymbolOptions, View};
 use super::output::{Outputs, to_stdout};
 use super::progress::Progress;
 use crate::report::Report;
@@ -25,26 +25,14 @@ pub(super) struct Options {
 
 /// Reports on every trace that can be read; the status tells whether all could.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
-    let Options { traces, reporting } = options;
-    let printer = Printer::new(&reporting)?;
-    let mut status = 0;
-    let mut reports: Vec<Report> = Vec::new();
-    for path in &traces {
-        match load::trace(path, &printer.span, &printer.progress) {
-            Ok(trace) => reports.push(printer.report(trace)),
-            Err(failure) => status = failure.report(),
-        }
-    }
-    if reports.is_empty() {
-        return Ok(status);
-    }
-    let found = printer.print(&reports)?;
-    Ok(if status == 0 { found } else { status })
+    Printer::new(&options.reporting)?.print_all(&options.traces)
 }
 
 /// Makes reports and prints them, for commands whose output they are.
 pub(super) struct Printer<'a> {
-    reporting: &'a Reporting,
+    view: &'a View,
+    symbols: &'a SymbolOptions,
+    behaviour: &'a Behaviour,
     outputs: Outputs,
     /// What part of the run is asked for.
     pub(super) span: Span,
@@ -52,35 +40,62 @@ pub(super) struct Printer<'a> {
     pub(super) progress: Progress,
 }
 
-impl Printer<'_> {
+impl<'a> Printer<'a> {
     /// After all options have been checked.
-    pub(super) fn new(reporting: &Reporting) -> Result<Printer<'_>, Failure> {
-        let outputs = reporting.output.check(false)?;
-        let span = reporting.view.span()?;
-        reporting.behaviour.set_jobs()?;
-        Ok(Printer { reporting, outputs, span, progress: Progress::new(reporting.behaviour.quiet) })
+    pub(super) fn new(reporting: &'a Reporting) -> Result<Printer<'a>, Failure> {
+        let Reporting { output, view, symbols, behaviour } = reporting;
+        Printer::to(output.check(false)?, view, symbols, behaviour)
+    }
+
+    /// Like [`Printer::new`], for outputs of another kind.
+    pub(super) fn to(
+        outputs: Outputs,
+        view: &'a View,
+        symbols: &'a SymbolOptions,
+        behaviour: &'a Behaviour,
+    ) -> Result<Printer<'a>, Failure> {
+        let span = view.span()?;
+        behaviour.set_jobs()?;
+        let progress = Progress::new(behaviour.quiet);
+        Ok(Printer { view, symbols, behaviour, outputs, span, progress })
+    }
+
+    /// Reports on every trace that can be read; the status tells whether all could.
+    pub(super) fn print_all(&self, traces: &[PathBuf]) -> Result<u8, Failure> {
+        let mut status = 0;
+        let mut reports: Vec<Report> = Vec::new();
+        for path in traces {
+            match load::trace(path, &self.span, &self.progress) {
+                Ok(trace) => reports.push(self.report(trace)),
+                Err(failure) => status = failure.report(),
+            }
+        }
+        if reports.is_empty() {
+            return Ok(status);
+        }
+        let found = self.print(&reports)?;
+        Ok(if status == 0 { found } else { status })
     }
 
     /// The report on a trace.
     pub(super) fn report(&self, trace: Trace) -> Report {
-        let selection = self.reporting.view.selection(self.outputs.is_text());
-        let mut report = load::report(trace, &selection, self.reporting, &self.progress);
+        let selection = self.outputs.selection(self.view);
+        let mut report = load::report(trace, &selection, self.view, self.symbols, &self.progress);
         report.next = next(&report);
         report
     }
 
     /// Writes all of them. The status: 1 if `--fingerprint` was asked for and is there.
     pub(super) fn print(&self, reports: &[Report]) -> Result<u8, Failure> {
-        let Behaviour { quiet, .. } = self.reporting.behaviour;
-        let color = self.reporting.behaviour.color(&io::stdout());
-        let layout = self.reporting.view.layout(color, quiet);
-        self.outputs.write_files(&layout, &self.reporting.behaviour, |out, format, layout| {
-            format.write(out, reports, layout)
+        let Behaviour { quiet, .. } = *self.behaviour;
+        let layout = self.view.layout(self.behaviour.color(&io::stdout()), quiet);
+        self.outputs.write_files(&layout, self.behaviour, |out, content, layout| {
+            self.outputs.write(content, out, reports, layout)
         })?;
-        if let Some(format) = self.outputs.stream {
-            to_stdout(|out| format.write(out, reports, &layout))?;
+        if let Some(content) = self.outputs.stream {
+            to_stdout(|out| self.outputs.write(content, out, reports, &layout))?;
         }
-        Ok(u8::from(self.reporting.view.asks_for_fingerprint() && found(reports)))
+        Ok(u8::from(self.view.asks_for_fingerprint() && found(reports)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::escape::is_unsafe;
 use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 use std::io;
 
 /// Writes `value` in indented lines, and a newline.
@@ -15,8 +15,18 @@ pub fn write(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> 
     writeln!(out)
 }
 
-/// Pretty, with unsafe characters escaped.
-struct Safe(PrettyFormatter<'static>);
+/// Writes `value` on one line.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub(crate) fn write_line(out: &mut dyn io::Write, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *out, Safe(CompactFormatter)))?;
+    writeln!(out)
+}
+
+/// Another formatter, but for unsafe characters, which are escaped.
+struct Safe<F>(F);
 
 /// Hands methods on to the formatter inside.
 macro_rules! as_inside {
@@ -27,7 +37,7 @@ macro_rules! as_inside {
     };
 }
 
-impl Formatter for Safe {
+impl<F: Formatter> Formatter for Safe<F> {
     as_inside!(
         begin_array(),
         end_array(),

@@ -7,9 +7,9 @@ mod growth;
 mod human;
 mod info;
 pub(crate) mod json;
-mod json_text;
+pub(crate) mod json_text;
 mod lost;
-mod names;
+pub(crate) mod names;
 mod text;
 mod wrong_frees;
 

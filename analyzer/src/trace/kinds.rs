@@ -49,6 +49,17 @@ impl KindCounts {
         })
     }
 
+    /// Each kind with its name and its blocks, of `live` in all; what is not here is unknown.
+    pub fn each(&self, live: Amount) -> [(&'static str, Amount); Kind::ALL.len() + 1] {
+        let known = self.known();
+        let unknown = Amount {
+            blocks: live.blocks.saturating_sub(known.blocks),
+            bytes: live.bytes.saturating_sub(known.bytes),
+        };
+        let kinds = Kind::ALL.map(|kind| (kind.name(), self.of(kind)));
+        std::array::from_fn(|place| kinds.get(place).copied().unwrap_or(("unknown", unknown)))
+    }
+
     /// Adds other blocks.
     pub fn merge(&mut self, other: &KindCounts) {
         for (mine, theirs) in self.known.iter_mut().zip(&other.known) {

@@ -36,7 +36,8 @@ fn killed() -> Vec<u8> {
     use libleak_format::live::{Key, Payload};
     let mut builder = builder::Builder::new();
     let site = builder.site(0, libleak_format::Origin::Realloc);
-    let block = Payload { site, size: 100, thread: 0, birth: 10, inherited: true, mapped: false };
+    let block =
+        Payload { site, size: 100, thread: 0, birth: 10, inherited: true, mapped: false, ignored: false };
     builder.live(0x8000, block);
     let slot: libleak_format::threads::Slot = builder::zeroed();
     slot.operation.store(3, Relaxed);

@@ -5,7 +5,8 @@ use super::aftermath::{Other, Traces};
 use super::recording::Recording;
 use crate::commands::failure::{Failure, complain};
 use crate::commands::load;
-use crate::commands::output::Outputs;
+use crate::commands::options::Reporting;
+use crate::commands::output::{Content, Outputs};
 use crate::commands::progress::Progress;
 use crate::gate::{Gate, Judgement, Outcome, write_json, write_text};
 use crate::report::{Format, Layout, Report, counted, escape, size};
@@ -58,7 +59,7 @@ impl Summary<'_> {
         if outcome != Outcome::Passed || !layout.quiet {
             let mut out = BufWriter::new(io::stderr().lock());
             match self.outputs.stream {
-                Some(Format::Json) => write_json(&mut out, reports, &judgements)?,
+                Some(Content::Report(Format::Json)) => write_json(&mut out, reports, &judgements)?,
                 _ => write_text(&mut out, reports, &judgements, &layout)?,
             }
             out.flush()?;
@@ -80,13 +81,14 @@ impl Summary<'_> {
             (Some(_), false) => 0,
             (None, false) => traces.others.len().min(MAX_REPORTS),
         };
-        let selection = self.options.reporting.view.selection(is_gated || !everything);
-        let selection = if is_gated { selection.all_of_them() } else { selection };
+        let Reporting { view, symbols, .. } = &self.options.reporting;
+        let selection =
+            if is_gated { view.selection(true).all_of_them() } else { self.outputs.selection(view) };
         let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let mut reports = Vec::new();
         for path in paths {
-            let trace = load::trace(path, &self.options.reporting.view.span()?, self.progress)?;
-            let mut report = load::report(trace, &selection, &self.options.reporting, self.progress);
+            let trace = load::trace(path, &view.span()?, self.progress)?;
+            let mut report = load::report(trace, &selection, view, symbols, self.progress);
             report.is_kept = !self.recording.is_temporary || report.has_findings();
             if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(path)) {
                 report.trace.path = kept.to_owned();
@@ -102,13 +104,13 @@ impl Summary<'_> {
         let behaviour = &self.options.reporting.behaviour;
         let layout = self.layout();
         self.write_files(reports)?;
-        let Some(format) = self.outputs.stream else { return Ok(()) };
+        let Some(content) = self.outputs.stream else { return Ok(()) };
         let is_clean = !reports.iter().any(Report::has_findings) && !others.iter().any(Other::is_wanted);
         if behaviour.quiet && is_clean {
             return Ok(());
         }
         let mut out = BufWriter::new(io::stderr().lock());
-        self.write_stream(&mut out, format, reports, others, &layout)?;
+        self.write_stream(&mut out, content, reports, others, &layout)?;
         out.flush()?;
         Ok(())
     }
@@ -120,23 +122,25 @@ impl Summary<'_> {
 
     fn write_files(&self, reports: &[Report]) -> Result<(), Failure> {
         let behaviour = &self.options.reporting.behaviour;
-        self.outputs
-            .write_files(&self.layout(), behaviour, |out, format, layout| format.write(out, reports, layout))
+        self.outputs.write_files(&self.layout(), behaviour, |out, content, layout| {
+            self.outputs.write(content, out, reports, layout)
+        })
     }
 
     fn write_stream(
         &self,
         out: &mut dyn Write,
-        format: Format,
+        content: Content,
         reports: &[Report],
         others: &[Other],
         layout: &Layout,
     ) -> io::Result<()> {
-        if format == Format::Text {
+        let is_text = content == Content::Report(Format::Text);
+        if is_text {
             writeln!(out)?;
         }
-        format.write(out, reports, layout)?;
-        if format == Format::Text { children(out, others) } else { Ok(()) }
+        self.outputs.write(content, out, reports, layout)?;
+        if is_text { children(out, others) } else { Ok(()) }
     }
 
     fn next(&self, report: &Report) -> Vec<String> {
