@@ -62,7 +62,11 @@ pub(super) fn class_type(table: &str) -> Option<String> {
     let class = class.or_else(|| table.strip_prefix("vtable for "))?;
     let is_control_block = |part: &&name::Part<'_>| part.name == "_Sp_counted_ptr_inplace";
     let held = name::parts(class).last().filter(is_control_block).and_then(|part| part.args.first().copied());
-    Some(tidy::tidy(held.unwrap_or(class)))
+    // How its counters are locked is a parameter with a default.
+    let plain = (0..3).fold(held.unwrap_or(class).to_owned(), |name, policy| {
+        name.replace(&format!(", (__gnu_cxx::_Lock_policy){policy}"), "")
+    });
+    Some(tidy::tidy(&plain))
 }
 
 #[cfg(test)]
