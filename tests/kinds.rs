@@ -115,6 +115,13 @@ fn what_is_lost_with_a_block_is_counted_with_it() {
     let report = Program::new(Fixture::c("kinds.c").executable()).traced().report();
     assert_eq!(only(&report, "definite_head").lost_with, Amount { blocks: 2, bytes: 17 + 18 });
     assert_eq!(only(&report, "definite_alone").lost_with, Amount::default());
+    let by: Vec<&str> = only(&report, "definite_head")
+        .lost_with_stacks
+        .iter()
+        .flat_map(|lost| lost.frames.iter().filter_map(|frame| frame.function.as_deref()))
+        .filter(|function| function.starts_with("indirect_"))
+        .collect();
+    assert_eq!(by.len(), 2, "two functions allocated what is lost with it: {by:?}");
     let shared = ["definite_owner_a", "definite_owner_b"].map(|owner| only(&report, owner).lost_with.bytes);
     assert_eq!(shared.iter().sum::<u64>(), 45, "a shared block is lost once");
 }

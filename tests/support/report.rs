@@ -161,6 +161,8 @@ pub struct Stack {
     pub allocated_bytes: u64,
     pub kinds: Kinds,
     pub lost_with: Amount,
+    /// Who allocated that.
+    pub lost_with_stacks: Vec<LostWith>,
     pub cycles: u64,
     pub origin: String,
     #[serde(rename = "type")]
@@ -177,6 +179,14 @@ pub struct Stack {
     pub freed_in: Vec<FreedIn>,
     /// Ids of threads that allocated here.
     pub threads: Vec<u32>,
+    pub frames: Vec<Frame>,
+}
+
+/// Blocks that are lost with a stack's, by one stack.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "the names are the JSON's")]
+pub struct LostWith {
+    pub blocks: u64,
     pub frames: Vec<Frame>,
 }
 

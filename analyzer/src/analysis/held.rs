@@ -4,8 +4,9 @@ use super::frames::{Frame, NamedStacks, Names, module_ref};
 use super::outstanding::Group;
 use super::types::{block_type, class_type};
 use crate::symbols::{ModuleRef, Request, Variable};
-use crate::trace::{self, Root, Trace, Way};
+use crate::trace::{self, Amount, Root, Trace, Way};
 use libleak_format::roots::RootKind;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 /// How the blocks of a stack are held.
@@ -15,8 +16,21 @@ pub struct Held {
     pub way: Option<HeldBy>,
     /// How many words point to one of them on average; `None` where no check counted.
     pub references: Option<f64>,
+    /// What is lost with those that are definitely lost, by the stacks that allocated it, most bytes first; the first ones.
+    pub lost: Vec<Lost>,
     /// The class of nearly all of them, where they are objects with virtual functions.
     pub class: Option<String>,
+}
+
+/// Blocks that are lost with others.
+#[derive(Clone, Debug)]
+pub struct Lost {
+    /// How many, and their bytes.
+    pub amount: Amount,
+    /// The stack that allocated them.
+    pub frames: Vec<Frame>,
+    /// Their type, if the frames tell.
+    pub block_type: Option<String>,
 }
 
 /// A way from a root to blocks.
@@ -58,6 +72,8 @@ pub struct Step {
 
 /// An object is a block whose class most blocks of the stack have: at least this share.
 const NEARLY_ALL: f64 = 0.95;
+/// Stacks that are named of what is lost with others.
+const MOST_LOST: usize = 8;
 
 /// How the blocks of these groups are held; in the same order.
 pub(super) fn held(trace: &Trace, names: &Names, groups: &[&Group]) -> Vec<Held> {
@@ -67,9 +83,13 @@ pub(super) fn held(trace: &Trace, names: &Names, groups: &[&Group]) -> Vec<Held>
     let variables = Variables::look_up(trace, names, &modules, &found);
     let chosen: Vec<Option<(f64, &Way)>> =
         found.iter().map(|held| variables.most_common(&held.ways)).collect();
-    let stacks = Stacks::look_up(trace, names, chosen.iter().flatten().map(|(_, way)| *way));
-    let all = found.iter().zip(groups).zip(chosen);
-    all.map(|((held, group), chosen)| Held {
+    let lost: Vec<Vec<(usize, Amount)>> = found.iter().map(largest).collect();
+    let on_ways = chosen.iter().flatten().flat_map(|(_, way)| way.steps.iter().filter_map(|step| step.0));
+    let with_others = lost.iter().flatten().map(|(site, _)| *site);
+    let stacks = Stacks::look_up(trace, names, on_ways.chain(with_others).collect());
+    let all = found.iter().zip(groups).zip(chosen).zip(lost);
+    all.map(|(((held, group), chosen), lost)| Held {
+        lost: lost.into_iter().map(|(site, amount)| stacks.lost(site, amount)).collect(),
         way: chosen.map(|(share, way)| HeldBy {
             share,
             root: way.root.map(|root| variables.root(root)),
@@ -161,6 +181,14 @@ impl Variables {
     }
 }
 
+/// Sites of blocks that are lost with others, those with most bytes.
+fn largest(held: &trace::Held) -> Vec<(usize, Amount)> {
+    let mut all: Vec<(usize, Amount)> = held.lost.iter().map(|(site, amount)| (*site, *amount)).collect();
+    all.sort_by_key(|(site, amount)| (Reverse(amount.bytes), *site));
+    all.truncate(MOST_LOST);
+    all
+}
+
 /// Blocks on a way, and words in a root that lead there.
 fn length(way: &Way) -> (u64, Option<Root>) {
     (way.steps.iter().map(|(_, blocks)| blocks).sum(), way.root)
@@ -170,8 +198,7 @@ fn length(way: &Way) -> (u64, Option<Root>) {
 struct Stacks(HashMap<usize, (Vec<Frame>, Option<String>)>);
 
 impl Stacks {
-    fn look_up<'a>(trace: &Trace, names: &Names, ways: impl Iterator<Item = &'a Way>) -> Stacks {
-        let mut sites: Vec<usize> = ways.flat_map(|way| way.steps.iter().filter_map(|step| step.0)).collect();
+    fn look_up(trace: &Trace, names: &Names, mut sites: Vec<usize>) -> Stacks {
         sites.sort_unstable();
         sites.dedup();
         let named = NamedStacks::resolve(trace, names, sites.iter().map(|site| trace.sites[*site].stack));
@@ -181,6 +208,11 @@ impl Stacks {
             (*site, (frames, of))
         };
         Stacks(sites.iter().enumerate().map(look_up).collect())
+    }
+
+    fn lost(&self, site: usize, amount: Amount) -> Lost {
+        let (frames, block_type) = self.0.get(&site).cloned().unwrap_or_default();
+        Lost { amount, frames, block_type }
     }
 
     fn step(&self, site: Option<usize>, blocks: u64, group: &Group) -> Step {

@@ -29,7 +29,7 @@ pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref};
 pub use group::{GroupBy, StackGroup};
 pub use growth::{Evidence, Growth, Rate, Summary, Verdict, judge};
-pub use held::{Held, HeldBy, NamedRoot, Step};
+pub use held::{Held, HeldBy, Lost, NamedRoot, Step};
 pub use interval::{Bounds, ENOUGH, Interval};
 pub use lifetimes::percentile;
 pub use mid_p::mid_p_limits;

@@ -1,6 +1,6 @@
 //! By what blocks are held, as the reachability check came to them: from a root through other blocks.
 
-use super::kinds::Findings;
+use super::kinds::{Amount, Findings};
 use super::sites::Site;
 use super::table::Table;
 use super::warnings::Warnings;
@@ -49,6 +49,8 @@ pub struct Held {
     pub ways: Vec<Way>,
     /// Addresses of their tables of virtual functions, and how many blocks have each.
     pub classes: BTreeMap<u64, u64>,
+    /// Indirect blocks that are lost with definite ones of the stack, by their sites: indexes into [`super::Trace::sites`].
+    pub lost: BTreeMap<usize, Amount>,
     sample: Vec<(u64, u32)>,
 }
 
@@ -79,8 +81,20 @@ pub(super) fn read(file: &[u8], header: &Header, sites: &[Site], stacks: &[Vec<u
         .enumerate()
         .flat_map(|(place, own)| own.iter().map(move |site| (sites[*site].index, place)))
         .collect();
+    let sites: HashMap<u32, usize> =
+        sites.iter().enumerate().map(|(place, site)| (site.index, place)).collect();
+    let stack_of = |position: u32| {
+        let (_, payload) = entries.get(position.into())?.read()?;
+        places.get(&payload.site).copied().filter(|_| !payload.inherited)
+    };
     for (index, entry) in entries.iter() {
         let Some((_, payload)) = entry.read() else { continue };
+        if let Some((_, verdict)) = findings.record(index, &payload)
+            && verdict.kind == Kind::Indirect
+            && let (Some(stack), Some(site)) = (verdict.holder.and_then(stack_of), sites.get(&payload.site))
+        {
+            held[stack].lost.entry(*site).or_default().add(1, payload.size);
+        }
         let Some(held) = places.get(&payload.site).map(|place| &mut held[*place]) else { continue };
         let Some((finding, verdict)) = findings.record(index, &payload).filter(|_| !payload.inherited) else {
             continue;
@@ -97,7 +111,6 @@ pub(super) fn read(file: &[u8], header: &Header, sites: &[Site], stacks: &[Vec<u
         }
     }
     let table: Table<roots::Root> = Table::open(file, RegionKind::Roots, "roots", &mut warnings);
-    let sites = sites.iter().enumerate().map(|(place, site)| (site.index, place)).collect();
     let mut walker = Walker { entries, findings, sites, roots: HashMap::new(), left: MOST_STEPS };
     for (_, root) in table.iter() {
         if let Some(kind) = RootKind::unpack(root.kind.load(Relaxed)) {

@@ -1,14 +1,33 @@
 //! The evidence beside counts: by what blocks are held, where others were freed, and what was freed wrongly.
 
 use super::rounded;
-use crate::analysis::{Frame, FreedIn, HeldBy, NamedRoot, NamedStack, StackEntry, Step, WrongFree};
+use crate::analysis::{Frame, FreedIn, HeldBy, Lost, NamedRoot, NamedStack, StackEntry, Step, WrongFree};
 use crate::report::text::Layout;
 use crate::report::wrong_frees;
-use crate::trace::{Module, StackEnd, Trace};
+use crate::trace::{Amount, Module, StackEnd, Trace};
 use libleak_format::free_sites::Means;
 use libleak_format::roots::RootKind;
 use libleak_format::wrong_frees::Error;
 use serde::Serialize;
+
+/// Blocks that are lost with a stack's, by one stack.
+#[derive(Serialize)]
+pub(super) struct LostObject<'a> {
+    #[serde(flatten)]
+    amount: Amount,
+    r#type: Option<&'a str>,
+    frames: Vec<FrameObject<'a>>,
+}
+
+impl<'a> LostObject<'a> {
+    pub(super) fn new(lost: &'a Lost, trace: &Trace, limit: usize) -> LostObject<'a> {
+        LostObject {
+            amount: lost.amount,
+            r#type: lost.block_type.as_deref(),
+            frames: lost.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),
+        }
+    }
+}
 
 /// The way from a root that most of a stack's blocks share.
 #[derive(Serialize)]

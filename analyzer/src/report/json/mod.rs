@@ -7,7 +7,8 @@
 //! address in the module's own address space (a return address: the byte before it belongs to the call).
 //!
 //! Where there is no leak check, `unchecked_because` says why, and all blocks are of unknown kind; else `check_s` is how long the process
-//! waited for it. `lost_with` counts the indirect blocks, of any stack, that are lost with a stack's definite ones, `cycles` those of
+//! waited for it. `lost_with` counts the indirect blocks, of any stack, that are lost with a stack's definite ones, `lost_with_stacks` are the eight that
+//! allocated most of them, `cycles` those of
 //! its definite ones that such a block points back to.
 //!
 //! With `--from` and `--to`, which are `from_s` and `to_s`, only blocks that were born between these times count as outstanding.
@@ -38,7 +39,9 @@ use super::text::Layout;
 use super::{Report, json_text};
 use crate::analysis::{Finding, Growth, Interval, Rule, StackEntry, StackGroup, Suppressed, Usage, findings};
 use crate::trace::{Amount, Checked, Ending, Estimate, KindCounts, Lost, Settings, StackEnd, Thread, Trace};
-use evidence::{FrameObject, FreedInObject, HeldByObject, WrongFreeObject, frame_object, freed_in};
+use evidence::{
+    FrameObject, FreedInObject, HeldByObject, LostObject, WrongFreeObject, frame_object, freed_in,
+};
 use libleak_format::Origin;
 use libleak_format::kinds::Kind;
 use serde::Serialize;
@@ -172,6 +175,7 @@ struct StackObject<'a> {
     peak_bytes: u64,
     kinds: Kinds,
     lost_with: Amount,
+    lost_with_stacks: Vec<LostObject<'a>>,
     cycles: u64,
     references: Option<f64>,
     held_by: Option<HeldByObject<'a>>,
@@ -334,6 +338,12 @@ impl<'a> StackObject<'a> {
             peak_bytes: group.peak_bytes,
             kinds: Kinds::new(&usage, &live.kinds),
             lost_with: live.kinds.lost_with,
+            lost_with_stacks: entry
+                .held
+                .lost
+                .iter()
+                .map(|lost| LostObject::new(lost, trace, limit))
+                .collect(),
             cycles: live.kinds.cycles,
             references: entry.held.references.map(rounded),
             held_by: entry.held.way.as_ref().map(|way| HeldByObject::new(way, trace, limit)),

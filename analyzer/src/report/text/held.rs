@@ -9,6 +9,8 @@ use libleak_format::roots::RootKind;
 
 /// Steps that are shown: of longer ways the first and the last ones.
 const STEPS: usize = 6;
+/// Functions that are named of what is lost with others.
+const LOST: usize = 3;
 /// Characters of a name.
 const NAME: usize = 48;
 /// In the place of a name: blocks of the very stack that is told about.
@@ -20,6 +22,24 @@ const LARGE: u64 = 20;
 pub(super) fn lines(text: &Text, entry: &StackEntry, indent: usize) -> Vec<String> {
     let Some(way) = entry.held.way.as_ref().filter(|_| is_worth(text, entry)) else { return Vec::new() };
     wrap(&sentence(text, entry, way), WIDTH - indent)
+}
+
+/// `lost with them: Buffer::grow, Session::name`: who allocated what is lost with blocks; nothing where nothing is.
+pub(super) fn lost_lines(text: &Text, entry: &StackEntry, indent: usize) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for lost in &entry.held.lost {
+        let name = escape(&allocator(text, &lost.frames)).into_owned();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let more = names.len().saturating_sub(LOST);
+    names.truncate(LOST);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    wrap(&format!("lost with that: {}{rest}", names.join(", ")), WIDTH - indent)
 }
 
 fn is_worth(text: &Text, entry: &StackEntry) -> bool {

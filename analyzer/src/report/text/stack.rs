@@ -80,6 +80,9 @@ fn write(
     }
     if let Some(line) = lost_with(&entry.group.live.kinds) {
         writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
+        for line in held::lost_lines(text, entry, INDENT) {
+            writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
+        }
     }
     let growth = entry.group.growth.as_ref().and_then(growth::line).unwrap_or_default();
     for line in wrap(&growth, WIDTH - INDENT + 2).iter().filter(|line| !line.is_empty()) {
