@@ -39,7 +39,8 @@ pub(super) fn lost_lines(text: &Text, entry: &StackEntry, indent: usize) -> Vec<
     let more = names.len().saturating_sub(LOST);
     names.truncate(LOST);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    wrap(&format!("lost with that: {}{rest}", names.join(", ")), WIDTH - indent)
+    let them = if entry.group.live.kinds.of(Kind::Definite).blocks == 1 { "it" } else { "them" };
+    wrap(&format!("lost with {them}: {}{rest}", names.join(", ")), WIDTH - indent)
 }
 
 fn is_worth(text: &Text, entry: &StackEntry) -> bool {
