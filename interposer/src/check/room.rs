@@ -8,7 +8,7 @@ use libleak_format::header::Header;
 /// Bytes that a check takes for each entry of the live table: in the copy, and in the file.
 pub const EACH: u64 = 26;
 /// The same while the program runs: the copy has a copy of the table.
-pub const EACH_RUNNING: u64 = 42;
+pub const EACH_RUNNING: u64 = 48;
 
 /// Bytes of memory for one of the copy's page tables, which have 8 for each page of 4 KiB.
 const PER_TABLE_BYTE: u64 = 4096 / 8;
