@@ -7,6 +7,7 @@ use crate::{elf, next};
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use libleak_format::header::Header;
+use libleak_format::strings::MAX_LENGTH;
 
 /// Ranges of memory that are roots because the program says so: first address, 0 if the place is free, and the one after the last.
 static ROOTS: [[AtomicUsize; 2]; 256] = [const { [const { AtomicUsize::new(0) }; 2] }; 256];
@@ -85,13 +86,20 @@ pub fn ask(header: &Header) -> bool {
             (!text.is_null()).then(|| CStr::from_ptr(text))
         };
         if let Some(text) = text.filter(|text| !text.is_empty()) {
-            header.suppressions.store(strings::add(text.to_bytes()), Release);
+            header.suppressions.store(strings::add(whole_lines(text.to_bytes())), Release);
         }
     }
     true
 }
 
-/// All symbols of the executable, from its file: it exports such functions only if it was linked with LeakSanitizer.
+/// As many lines as a string has room for: a pattern that is cut would match more than was meant.
+fn whole_lines(text: &[u8]) -> &[u8] {
+    let Some(start) = text.get(..MAX_LENGTH) else { return text };
+    let end = start.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    start.get(..end).unwrap_or_default()
+}
+
+/// The global symbols of the executable, from its file: it exports such functions only if it was linked with LeakSanitizer.
 struct Symbols {
     file: *mut u8,
     length: usize,
@@ -139,12 +147,15 @@ impl Symbols {
         let names = sections.get(table.link as usize)?;
         let names = self.values::<u8>(names.offset, names.size)?;
         let wanted = name.to_bytes_with_nul();
-        let place = names.windows(wanted.len()).position(|text| text == wanted)?;
         let symbols =
             self.values::<elf::Symbol>(table.offset, table.size / size_of::<elf::Symbol>() as u64)?;
-        let is_it =
-            |symbol: &&elf::Symbol| symbol.name as usize == place && symbol.kind() == Some(elf::STT_FUNC);
-        Some(elf::started()?.bias.wrapping_add(symbols.iter().find(is_it)?.value))
+        let is_it = |symbol: &&elf::Symbol| {
+            symbol.kind() == Some(elf::STT_FUNC)
+                && names.get(symbol.name as usize..).is_some_and(|text| text.starts_with(wanted))
+        };
+        // Local ones come first; `sh_info` says how many they are.
+        let found = symbols.get(table.info as usize..)?.iter().find(is_it)?;
+        Some(elf::started()?.bias.wrapping_add(found.value))
     }
 }
 
