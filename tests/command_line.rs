@@ -1,7 +1,11 @@
 //! `leak-analyze` as people call it: what it prints where, and which status it ends with.
 
-use libleak_tests::{Fixture, Outcome, Program, Scratch, artefacts, assert_one_line, skip};
+use libleak_tests::{
+    Fixture, Outcome, Program, Scratch, artefacts, assert_one_line, program::traces_in, skip,
+};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
@@ -246,4 +250,24 @@ fn info_says_when_the_leak_check_was_made_and_how_long_it_took_or_why_there_is_n
     assert_eq!(found["unchecked_because"], "LIBLEAK_LEAK_CHECK is off");
     let text = line(&info(&off.file(), "text"));
     assert!(text.contains("not made: LIBLEAK_LEAK_CHECK is off"), "{text}");
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_taken_and_shown() {
+    let folder = Scratch::new();
+    let odd = |bytes: &[u8]| folder.path().join(OsStr::from_bytes(bytes));
+    let (program, output) = (odd(b"pro\xffgram"), odd(b"out\xfe"));
+    fs::copy(Fixture::c("deep.c").executable(), &program).expect("a copy");
+    let done = analyze(&["run", "-o"]).arg(odd(b"report\xfd.txt")).arg("--output-dir").arg(&output);
+    done.arg("--").arg(&program).run().succeeded();
+    let written = fs::read_to_string(odd(b"report\xfd.txt")).expect("the report");
+    assert!(written.contains("pro\u{fffd}gram"), "{written}");
+    let [trace] = &traces_in(&output)[..] else { panic!("not one trace") };
+    for command in ["report", "info", "check", "export"] {
+        let format: &[&str] = if command == "export" { &["--format", "folded"] } else { &[] };
+        let told = analyze(&[command]).args(format).arg(trace).run();
+        assert!(matches!(told.code(), 0 | 1) && told.errors().is_empty(), "{command}: {}", told.errors());
+        assert!(command == "export" || told.text().contains("pro\u{fffd}gram"), "{command}: {}", told.text());
+    }
+    assert_refused(&analyze(&["report"]).arg(odd(b"no\xffne")).run(), 2, &["no\u{fffd}ne", "no such file"]);
 }

@@ -2,9 +2,13 @@
 
 use super::failure::Failure;
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 /// Arguments that stand for themselves where a subcommand is expected.
 const GLOBAL: [&str; 4] = ["-h", "--help", "-V", "--version"];
+
+/// Words whose Jaro similarity is above this are taken for misspelt, as clap takes them.
+const LIKENESS: f64 = 0.7;
 
 /// The arguments with `report` put in where no subcommand is named, and with the options of `environment`
 /// (LEAK_ANALYZE_OPTS) that the subcommand has put before its own.
@@ -20,6 +24,11 @@ pub(super) fn complete(
     }
     let named = first.to_str().is_some_and(|name| command.find_subcommand(name).is_some());
     if !named {
+        if let Some(meant) = meant(command, first) {
+            let what =
+                format!("there is no command and no file '{}' (did you mean '{meant}'?)", first.display());
+            return Err(Failure::usage(what));
+        }
         arguments.insert(1, "report".into());
     }
     let words = match environment.as_deref().map(OsStr::to_str) {
@@ -42,6 +51,15 @@ pub(super) fn complete(
     let kept: Vec<OsString> = kept.map(OsString::from).collect();
     arguments.splice(2..2, kept);
     Ok(arguments)
+}
+
+/// The subcommand that a word is probably meant for, if it is no option and no file.
+fn meant<'a>(command: &'a clap::Command, word: &OsStr) -> Option<&'a str> {
+    let word = word.to_str().filter(|word| !word.starts_with('-') && !Path::new(word).exists())?;
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    let similar =
+        names.map(|name| (strsim::jaro(word, name), name)).filter(|(likeness, _)| *likeness > LIKENESS);
+    similar.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, name)| name)
 }
 
 /// Whether `command` has the option that `word` begins with.
@@ -75,6 +93,16 @@ mod tests {
         assert_eq!(completed(&["--top", "3", "a.bin"], ""), ["report", "--top", "3", "a.bin"]);
         assert_eq!(completed(&["lib"], ""), ["lib"]);
         assert_eq!(completed(&["--help"], "--top 3"), ["--help"]);
+    }
+
+    #[test]
+    fn a_misspelt_command_is_not_taken_for_a_file() {
+        let command = Command::new("x").subcommand(Command::new("check")).subcommand(Command::new("export"));
+        assert_eq!(meant(&command, OsStr::new("chek")), Some("check"));
+        assert_eq!(meant(&command, OsStr::new("exprot")), Some("export"));
+        for no_command in ["trace.bin", "--check", "src", "/tmp/check"] {
+            assert_eq!(meant(&command, OsStr::new(no_command)), None, "{no_command}");
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) struct Options {
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     options.behaviour.set_jobs()?;
     let progress = Progress::new(options.behaviour.quiet);
-    let symbolizer = options.symbols.symbolizer();
+    let symbolizer = options.symbols.symbolizer(None);
     let color = options.behaviour.color(&io::stdout());
     let mut status = 0;
     for (index, path) in options.traces.iter().enumerate() {

@@ -29,9 +29,9 @@ pub(super) fn report(
     symbols: &SymbolOptions,
     progress: &Progress,
 ) -> Report {
-    progress.say("looking up names");
+    let watch = progress.watch("looking up names");
     let jit = if symbols.is_enabled() { perf_map(&trace) } else { None };
-    let names = Names { symbolizer: symbols.symbolizer(), jit: jit.unwrap_or_default() };
+    let names = Names { symbolizer: symbols.symbolizer(Some(watch)), jit: jit.unwrap_or_default() };
     let mut report = Report::new(trace, selection, &names);
     report.memory_limit = view.memory_limit.or(report.memory_limit);
     progress.clear();

@@ -2,6 +2,7 @@
 
 mod argv;
 mod check;
+mod completions;
 mod export;
 mod failure;
 mod gating;
@@ -10,6 +11,7 @@ mod leak_check;
 mod lib;
 mod library;
 mod load;
+mod man;
 mod options;
 mod output;
 mod progress;
@@ -60,6 +62,8 @@ enum Command {
     LeakCheck(leak_check::Options),
     Info(info::Options),
     Lib(lib::Options),
+    Completions(completions::Options),
+    Man(man::Options),
 }
 
 /// Parses the command line, does what it says and gives the exit status.
@@ -72,6 +76,8 @@ pub fn main() -> ExitCode {
         Command::LeakCheck(options) => leak_check::main(options),
         Command::Info(options) => info::main(options),
         Command::Lib(options) => lib::main(options),
+        Command::Completions(options) => completions::main(options),
+        Command::Man(options) => man::main(options),
     });
     ExitCode::from(status.unwrap_or_else(Failure::report))
 }

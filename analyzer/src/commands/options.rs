@@ -234,12 +234,13 @@ pub(super) struct SymbolOptions {
 }
 
 impl SymbolOptions {
-    /// As the symbolizer wants them.
-    pub(super) fn symbolizer(&self) -> symbols::Symbolizer {
+    /// As the symbolizer wants them. How far it is, `watch` is told.
+    pub(super) fn symbolizer(&self, watch: Option<symbols::Watch>) -> symbols::Symbolizer {
         let mut options = symbols::Options {
             sysroot: self.sysroot.clone(),
             inlines: !self.no_inlines,
             enabled: !self.no_symbols,
+            watch,
             ..symbols::Options::default()
         };
         options.debug_dirs.splice(0..0, self.debug_dir.iter().cloned());

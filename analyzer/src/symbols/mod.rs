@@ -31,6 +31,7 @@ mod symtab;
 mod tests;
 mod variables;
 mod vdso;
+mod watch;
 
 use std::fmt;
 use std::ops::Range;
@@ -43,6 +44,7 @@ pub use demangle::demangle;
 pub use jit::PerfMap;
 pub use parameters::without_parameters;
 pub use variables::Variable;
+pub use watch::Watch;
 
 /// Stack of a worker thread, in bytes. The DWARF reader recurses once per nested inlined call, so a
 /// damaged file decides how deep it goes; the pages are only reserved, and cost nothing until touched.
@@ -125,6 +127,8 @@ pub struct Options {
     pub inlines: bool,
     /// `false`: open nothing, resolve nothing.
     pub enabled: bool,
+    /// Is told how far it is.
+    pub watch: Option<Watch>,
 }
 
 impl Default for Options {
@@ -134,6 +138,7 @@ impl Default for Options {
             sysroot: None,
             inlines: true,
             enabled: true,
+            watch: None,
         }
     }
 }
@@ -237,6 +242,9 @@ impl Symbolizer {
         }
 
         let mut jobs = jobs(modules.len(), requests);
+        if let Some(watch) = &self.options.watch {
+            watch.expect(jobs.iter().map(|job| job.probes.len()).sum());
+        }
         // The longest first, so that no thread is left with it at the end.
         jobs.sort_by_key(|job| std::cmp::Reverse(job.probes.len()));
         let answers = on_workers(jobs.len(), || {

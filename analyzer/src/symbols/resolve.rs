@@ -18,6 +18,9 @@ use super::split::SplitLoader;
 use super::symtab::{self, Symtab, Table, Wanted};
 use super::{DebugSource, Frame, ModuleRef, ModuleReport, Options};
 
+/// Addresses after which a watch is told.
+const STEP: usize = 64;
+
 /// The frames of one module's addresses.
 pub(super) struct Answer {
     pub(super) report: ModuleReport,
@@ -52,10 +55,15 @@ pub(super) fn module(module: &ModuleRef, probes: &[u64], options: &Options) -> A
     };
 
     let mut answer = Answer { report: ModuleReport::default(), frames: Vec::new(), spans: Vec::new() };
-    for &probe in probes {
-        let start = answer.frames.len();
-        lookup.frames(probe, &mut answer.frames);
-        answer.spans.push(start..answer.frames.len());
+    for probes in probes.chunks(STEP) {
+        for &probe in probes {
+            let start = answer.frames.len();
+            lookup.frames(probe, &mut answer.frames);
+            answer.spans.push(start..answer.frames.len());
+        }
+        if let Some(watch) = &options.watch {
+            watch.advance(probes.len());
+        }
     }
 
     warnings.extend(lookup.split.warning());
