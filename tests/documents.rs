@@ -1,7 +1,14 @@
 //! What documents say of the tests is so.
 
+use libleak_tests::{Fixture, Program, Traced, artefacts};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+fn document(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
+}
 
 #[test]
 fn every_promise_names_tests_that_there_are() {
@@ -19,4 +26,57 @@ fn every_promise_names_tests_that_there_are() {
     for row in rows {
         assert!(row == "| promise | held by |" || row.contains('`'), "no test holds: {row}");
     }
+}
+
+/// The names of all keys of a value and of what is in it.
+fn keys(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            into.extend(object.keys().cloned());
+            object.values().for_each(|value| keys(value, into));
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, into)),
+        _ => {}
+    }
+}
+
+/// What `leak-analyze` writes of a trace as JSON, by `arguments`.
+fn json(arguments: &[&str], traced: &Traced) -> Value {
+    let done = Program::new(artefacts::analyzer())
+        .args(arguments)
+        .args(["--format", "json"])
+        .arg(traced.file())
+        .run();
+    assert!(done.code() < 2, "{}", done.errors());
+    serde_json::from_slice(&done.stdout).expect("JSON")
+}
+
+#[test]
+fn every_key_of_json_is_explained_and_no_other() {
+    let run =
+        |fixture: &Fixture, argument: &[&str]| Program::new(fixture.executable()).args(argument).traced();
+    let held = run(&Fixture::c("held.c"), &[]);
+    let wrong = run(&Fixture::cpp("wrong_frees.cpp"), &["double"]);
+    let siblings = run(&Fixture::c("siblings.c"), &["places", "2000"]);
+    let sampled = Program::new(Fixture::c("siblings.c").executable()).args(["places", "20000"]);
+    let sampled = sampled.env("LIBLEAK_SAMPLE", "512").traced();
+    let mut written = BTreeSet::new();
+    for traced in [&held, &wrong, &siblings, &sampled] {
+        keys(&json(&["report", "--all"], traced), &mut written);
+    }
+    keys(&json(&["report", "--group-by", "type"], &held), &mut written);
+    keys(&json(&["check", "--fail-on", "definite,reachable"], &held), &mut written);
+    keys(&json(&["info"], &held), &mut written);
+    for key in ["held_by", "variable", "freed_in", "given_bytes", "low", "suppressions", "outcome", "extents"]
+    {
+        assert!(written.contains(key), "the programs here do not show {key}");
+    }
+    let text = fs::read_to_string(document("json.md")).expect("a file of the repository");
+    let quoted: BTreeSet<&str> = text.split('`').skip(1).step_by(2).collect();
+    let missing: Vec<&String> = written.iter().filter(|key| !quoted.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "not in docs/json.md: {missing:?}");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | "));
+    let explained = rows.flat_map(|(first, _)| first.trim_end_matches('`').split("`, `"));
+    let gone: Vec<&str> = explained.filter(|key| !written.contains(*key)).collect();
+    assert!(gone.is_empty(), "in docs/json.md, but never written: {gone:?}");
 }
