@@ -80,8 +80,7 @@ pub(super) fn group(
     for entry in entries.iter().filter(|entry| !entry.group.inherited && !entry.group.is_mapping()) {
         if by == GroupBy::Thread {
             for share in entry.group.live.by_thread.iter() {
-                let usage =
-                    Usage { live_blocks: share.blocks, live_bytes: share.bytes, ..Usage::default() };
+                let usage = Usage { live_blocks: share.blocks, live_bytes: share.bytes, ..Usage::default() };
                 groups.add(Key::Thread(share.thread), &usage, None);
             }
         } else {

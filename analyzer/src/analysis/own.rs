@@ -45,14 +45,16 @@ fn is_wrapper(frame: &Frame) -> bool {
 }
 
 /// Libraries that allocate for whoever calls them.
-const RUNTIMES: [&str; 6] = ["libc.so", "libstdc++.so", "libgcc_s.so", "libc++.so", "libc++abi.so", "ld-linux"];
+const RUNTIMES: [&str; 6] =
+    ["libc.so", "libstdc++.so", "libgcc_s.so", "libc++.so", "libc++abi.so", "ld-linux"];
 
 /// The module, by its index, whose code allocated: the innermost one that is not the C or C++ runtime's, or that, if it is nobody else.
 pub fn allocating_module(frames: &[Frame], modules: &[Module]) -> Option<usize> {
     let is_runtime = |frame: &&Frame| {
         name(frame, modules).is_some_and(|name| RUNTIMES.iter().any(|runtime| name.starts_with(runtime)))
     };
-    let known = || frames[..frames.len() - startup_frames(frames)].iter().filter(|frame| frame.module.is_some());
+    let known =
+        || frames[..frames.len() - startup_frames(frames)].iter().filter(|frame| frame.module.is_some());
     known().find(|frame| !is_runtime(frame)).or_else(|| known().next())?.module
 }
 

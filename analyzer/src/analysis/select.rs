@@ -8,6 +8,7 @@ use super::growth::{Verdict, judge_again};
 use super::held::{Held, held};
 use super::lifetimes::percentile;
 use super::outstanding::Group;
+use super::quiet::{Quiet, is_own_heap, is_quiet, quiet};
 use super::siblings::{Siblings, free_sites};
 use super::startup::startup_frames;
 use super::suppress::Suppressions;
@@ -47,8 +48,12 @@ pub struct Selection {
     pub group_by: GroupBy,
     /// How many, and how many groups; `None` is all.
     pub top: Option<usize>,
+    /// Whether stacks that nobody needs to look at are only added up ([`Quiet`]).
+    pub fold: bool,
     /// What is no finding, besides what the program says itself.
     pub suppressions: Suppressions,
+    /// Whether what is built in is tried after these.
+    pub built_in_suppressions: bool,
 }
 
 impl Selection {
@@ -103,6 +108,8 @@ pub struct Selected {
     pub filtered: usize,
     /// Outstanding bytes of those.
     pub filtered_bytes: u64,
+    /// What was folded, by the module that allocated, most bytes first.
+    pub quiet: Vec<Quiet>,
     /// Why names are missing.
     pub warnings: Vec<String>,
 }
@@ -119,6 +126,14 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
         groups.into_iter().partition(|group| filter.accepts_counts(group, &trace.threads));
     // What is suppressed is told elsewhere.
     selected.leave_out(small.iter().filter(|group| group.suppressed_by.is_none()));
+    if selection.fold {
+        let whole =
+            groups.iter().filter(|group| is_own_heap(group)).map(|group| group.live.bytes.value()).sum();
+        let (folded, rest): (Vec<Group>, Vec<Group>) =
+            groups.into_iter().partition(|group| is_quiet(group, whole));
+        selected.quiet = quiet(trace, &folded);
+        groups = rest;
+    }
     sort(&mut groups, selection.sort);
     if let Some(top) = selection.top
         && !filter.needs_names()

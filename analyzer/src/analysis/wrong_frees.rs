@@ -5,9 +5,9 @@
 //! families is shown only if neither stack has such an operator. Where the function that called the allocator has no name, it
 //! may be one.
 
+use super::filter::Filter;
 use super::fingerprint::Fingerprint;
 use super::frames::{Frame, NamedStacks, Names};
-use super::filter::Filter;
 use super::startup::startup_frames;
 use crate::trace::{self, Module, StackEnd, Trace};
 use libleak_format::Origin;

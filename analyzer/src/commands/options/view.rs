@@ -1,7 +1,9 @@
 //! What to show of a trace.
 
 use super::values::{age, moment, size};
-use crate::analysis::{self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Wanted, WantedThread};
+use crate::analysis::{
+    self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Wanted, WantedThread,
+};
 use crate::commands::failure::Failure;
 use crate::report::Layout;
 use crate::trace::{Moment, Span};
@@ -69,6 +71,10 @@ pub(in crate::commands) struct View {
     #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(suppressions))]
     #[arg(action = clap::ArgAction::Append)]
     suppressions: Vec<Suppressions>,
+    /// Suppressions of what well-known libraries hold on to for good (docs/suppressions.md): yes or no
+    #[arg(long, value_name = "WHETHER", value_parser = clap::builder::BoolishValueParser::new(), default_value = "yes")]
+    #[arg(action = clap::ArgAction::Set)]
+    default_suppressions: bool,
     /// Memory that the process may use, for the time until it is used up [default: its cgroup's limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(in crate::commands) memory_limit: Option<u64>,
@@ -191,10 +197,12 @@ impl View {
                 GroupKey::Origin => GroupBy::Origin,
             },
             top: self.top.or(is_text.then_some(TOP)),
+            fold: false,
             suppressions: self.suppressions.iter().fold(Suppressions::default(), |mut all, file| {
                 all.extend(file);
                 all
             }),
+            built_in_suppressions: self.default_suppressions,
         }
     }
 
@@ -203,6 +211,20 @@ impl View {
         let span = Span::new(self.from.clone(), self.to.clone()).of_ages(self.older_than, self.newer_than);
         let what = "--from must be earlier than --to, and --older-than less than --newer-than";
         if span.is_empty() { Err(Failure::usage(what)) } else { Ok(span) }
+    }
+
+    /// Whether nothing in particular is asked for, so that what is quiet may be folded.
+    pub(in crate::commands) fn is_plain(&self) -> bool {
+        let patterns = [&self.function, &self.file, &self.module];
+        self.top.is_none()
+            && !self.all
+            && !self.is_grouped()
+            && matches!(self.sort, SortKey::Bytes)
+            && self.kind.is_empty()
+            && self.verdict.is_empty()
+            && self.thread.is_empty()
+            && self.fingerprint.is_empty()
+            && patterns.iter().all(|list| list.is_empty())
     }
 
     /// Whether stacks are to be added up.

@@ -38,7 +38,9 @@ use super::finding::sentence;
 use super::growth::evidence as evidence_of;
 use super::text::Layout;
 use super::{Report, json_text};
-use crate::analysis::{Finding, GroupBy, Growth, Interval, Rule, StackEntry, StackGroup, Suppressed, Usage, findings};
+use crate::analysis::{
+    Finding, GroupBy, Growth, Interval, Rule, StackEntry, StackGroup, Suppressed, Usage, findings,
+};
 use crate::trace::{Amount, Checked, Ending, Estimate, KindCounts, Lost, Settings, StackEnd, Thread, Trace};
 use evidence::{
     FrameObject, FreedInObject, HeldByObject, LostObject, WrongFreeObject, frame_object, freed_in,
