@@ -9,7 +9,7 @@ use crate::trace::{Module, Trace};
 /// language's standard library.
 pub fn is_library(frame: &Frame, trace: &Trace) -> bool {
     let is_library_source = |file: &str| {
-        ["/usr/include/", "/rustc/", "/usr/lib/"].iter().any(|root| file.starts_with(root))
+        ["/usr/include/", "/rustc/", "/rust/deps/", "/usr/lib/"].iter().any(|root| file.starts_with(root))
             || ["/include/c++/", "/bits/stl_"].iter().any(|part| file.contains(part))
     };
     if frame.file.as_deref().is_some_and(is_library_source) {

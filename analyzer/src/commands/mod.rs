@@ -6,6 +6,7 @@ mod export;
 mod failure;
 mod gating;
 mod info;
+mod last;
 mod leak_check;
 mod lib;
 mod library;
@@ -15,6 +16,7 @@ mod output;
 mod progress;
 mod report;
 mod run;
+mod suppressions;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
@@ -36,6 +38,8 @@ Examples:
   leak-analyze export TRACE -o heap.pb.gz       for pprof; also flame graphs, speedscope, CSV
   leak-analyze leak-check PID                   what a running process has lost, now
   leak-analyze info TRACE                       what the file holds and what it lost
+  leak-analyze suppressions TRACE > known.supp  what is found, as suppressions to keep
+  leak-analyze last DIR                         the newest trace of a folder that did not end well
 
 LEAK_ANALYZE_OPTS holds options that are read before those of the command line.
 
@@ -59,6 +63,8 @@ enum Command {
     Export(export::Options),
     LeakCheck(leak_check::Options),
     Info(info::Options),
+    Suppressions(suppressions::Options),
+    Last(last::Options),
     Lib(lib::Options),
 }
 
@@ -71,6 +77,8 @@ pub fn main() -> ExitCode {
         Command::Export(options) => export::main(options),
         Command::LeakCheck(options) => leak_check::main(options),
         Command::Info(options) => info::main(options),
+        Command::Suppressions(options) => suppressions::main(options),
+        Command::Last(options) => last::main(options),
         Command::Lib(options) => lib::main(options),
     });
     ExitCode::from(status.unwrap_or_else(Failure::report))

@@ -14,6 +14,7 @@ mod text;
 mod wrong_frees;
 
 pub use escape::escape;
+pub(crate) use escape::is_unsafe;
 pub use finding::sentence;
 pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};

@@ -2,7 +2,7 @@
 
 use super::values::{age, moment, size};
 use crate::analysis::{
-    self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Wanted, WantedThread,
+    self, Filter, Fingerprint, GroupBy, Patterns, Rule, Selection, Sort, Suppressions, Wanted, WantedThread,
 };
 use crate::commands::failure::Failure;
 use crate::report::Layout;
@@ -230,6 +230,16 @@ impl View {
     /// Whether stacks are to be added up.
     pub(in crate::commands) fn is_grouped(&self) -> bool {
         !matches!(self.group_by, GroupKey::Stack)
+    }
+
+    /// The rules of findings that kinds and verdicts ask for.
+    pub(in crate::commands) fn rules(&self) -> Vec<Rule> {
+        let is_asked_for = |rule: &Rule| match rule {
+            Rule::Leak => self.verdict.iter().any(|verdict| matches!(verdict, Verdict::Leak)),
+            Rule::Growing => self.verdict.iter().any(|verdict| matches!(verdict, Verdict::Growing)),
+            _ => rule.kind().is_some_and(|kind| self.kind.contains(&Wanted::Kind(kind))),
+        };
+        Rule::ALL.into_iter().filter(is_asked_for).collect()
     }
 
     /// Whether a stack was asked for by its fingerprint.

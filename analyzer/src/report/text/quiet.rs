@@ -16,7 +16,7 @@ pub(super) fn sentences(text: &Text) -> Vec<String> {
         suppressed.iter().partition(|suppressed| suppressed.reason.is_some());
     let parts: Vec<Part> = built_in.iter().map(|by| (by.rule.clone(), by.blocks, by.bytes)).collect();
     all.extend(sum(&parts).map(|(amount, named)| {
-        format!("{amount}, noise of libraries by built-in suppressions ({named}); --default-suppressions=no shows it")
+        format!("{amount} that libraries keep for good, by built-in suppression ({named}; --default-suppressions=no)")
     }));
     let used = others.iter().filter(|suppressed| suppressed.blocks > 0);
     all.extend(used.map(|Suppressed { rule, blocks, bytes, .. }| {
