@@ -5,6 +5,7 @@
 //! type its blocks are, as far as the names tell. [`Interval`] says how sure numbers are that were estimated from
 //! samples.
 
+mod filter;
 mod findings;
 mod fingerprint;
 mod frames;
@@ -15,6 +16,8 @@ mod interval;
 mod lifetimes;
 mod mid_p;
 mod outstanding;
+mod own;
+mod quiet;
 mod select;
 mod siblings;
 mod startup;
@@ -24,6 +27,7 @@ mod types;
 mod usage;
 mod wrong_frees;
 
+pub use filter::{Filter, Patterns, Wanted, WantedThread};
 pub use findings::{Finding, Rule, Severity, Subject, findings};
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref};
@@ -34,7 +38,9 @@ pub use interval::{Bounds, ENOUGH, Interval};
 pub use lifetimes::percentile;
 pub use mid_p::mid_p_limits;
 pub use outstanding::{Group, outstanding};
-pub use select::{Filter, Patterns, Selected, Selection, Sort, StackEntry, Wanted, select};
+pub use own::{allocating_module, is_library, own_frame};
+pub use quiet::Quiet;
+pub use select::{Selected, Selection, Sort, StackEntry, select};
 pub use siblings::{FreedIn, Siblings};
 pub use startup::startup_frames;
 pub use suppress::{Suppressed, Suppressions, suppress};

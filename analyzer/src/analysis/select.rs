@@ -1,5 +1,6 @@
 //! Which stacks are wanted, in which order; those get names and fingerprints.
 
+use super::filter::Filter;
 use super::fingerprint::Fingerprint;
 use super::frames::{Frame, NamedStacks, Names};
 use super::group::{GroupBy, StackGroup, group};
@@ -7,14 +8,13 @@ use super::growth::{Verdict, judge_again};
 use super::held::{Held, held};
 use super::lifetimes::percentile;
 use super::outstanding::Group;
+use super::quiet::{Quiet, is_own_heap, is_quiet, quiet};
 use super::siblings::{Siblings, free_sites};
 use super::startup::startup_frames;
 use super::suppress::Suppressions;
 use super::types::block_type;
-use crate::trace::{FreeSite, Module, StackEnd, Trace};
-use libleak_format::kinds::Kind;
+use crate::trace::{FreeSite, StackEnd, Trace};
 use libleak_format::sites::LIFETIME_BUCKETS;
-use regex::Regex;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,70 +37,6 @@ pub enum Sort {
     Growth,
 }
 
-/// Regular expressions over the frames of a stack. Of each list at least one must match at least one frame; none of
-/// `ignore` may match any.
-#[derive(Clone, Debug, Default)]
-pub struct Patterns {
-    /// Functions.
-    pub function: Vec<Regex>,
-    /// Source files.
-    pub file: Vec<Regex>,
-    /// Paths of modules.
-    pub module: Vec<Regex>,
-    /// Functions, source files and paths of modules.
-    pub ignore: Vec<Regex>,
-}
-
-/// A kind of outstanding blocks, as one asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// As a check found it.
-    Kind(Kind),
-    /// No check says.
-    Unknown,
-}
-
-impl Wanted {
-    /// Whether a group has blocks of it.
-    fn is_in(self, group: &Group) -> bool {
-        match self {
-            Wanted::Kind(kind) => group.live.kinds.of(kind).blocks > 0,
-            Wanted::Unknown => group.live.blocks.value() > group.live.kinds.known().blocks,
-        }
-    }
-}
-
-impl std::str::FromStr for Wanted {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Wanted, String> {
-        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).map(Wanted::Kind);
-        kind.or((name == "unknown").then_some(Wanted::Unknown))
-            .ok_or_else(|| "kinds are definite, indirect, possible, reachable, unknown".to_owned())
-    }
-}
-
-/// Which stacks are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Also those without outstanding blocks.
-    pub all: bool,
-    /// Also those that are suppressed.
-    pub suppressed: bool,
-    /// At least so many outstanding bytes.
-    pub min_bytes: u64,
-    /// At least so many outstanding blocks.
-    pub min_blocks: u64,
-    /// With outstanding blocks of one of these kinds; any if empty.
-    pub kinds: Vec<Wanted>,
-    /// What their frames must look like.
-    pub patterns: Patterns,
-    /// Only these verdicts; any if empty.
-    pub verdicts: Vec<Verdict>,
-    /// Only these; any if empty.
-    pub fingerprints: Vec<Fingerprint>,
-}
-
 /// Which stacks are wanted, in which order, and how many of them.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
@@ -112,8 +48,12 @@ pub struct Selection {
     pub group_by: GroupBy,
     /// How many, and how many groups; `None` is all.
     pub top: Option<usize>,
+    /// Whether stacks that nobody needs to look at are only added up ([`Quiet`]).
+    pub fold: bool,
     /// What is no finding, besides what the program says itself.
     pub suppressions: Suppressions,
+    /// Whether what is built in is tried after these.
+    pub built_in_suppressions: bool,
 }
 
 impl Selection {
@@ -153,6 +93,8 @@ pub struct StackEntry {
 pub struct Selected {
     /// The wanted stacks in order.
     pub stacks: Vec<StackEntry>,
+    /// What they are added up by.
+    pub grouped_by: GroupBy,
     /// What they add up to, with those that [`Selection::top`] left out; `None` if that is not wanted.
     pub groups: Option<Vec<StackGroup>>,
     /// Groups that were left out because of it.
@@ -166,6 +108,8 @@ pub struct Selected {
     pub filtered: usize,
     /// Outstanding bytes of those.
     pub filtered_bytes: u64,
+    /// What was folded, by the module that allocated, most bytes first.
+    pub quiet: Vec<Quiet>,
     /// Why names are missing.
     pub warnings: Vec<String>,
 }
@@ -177,11 +121,19 @@ const LOOK_ALIKES: usize = 4;
 /// names, or for fingerprints.
 pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &Names) -> Selected {
     let filter = &selection.filter;
-    let mut selected = Selected::default();
+    let mut selected = Selected { grouped_by: selection.group_by, ..Selected::default() };
     let (mut groups, small): (Vec<Group>, Vec<Group>) =
-        groups.into_iter().partition(|group| filter.accepts_counts(group));
+        groups.into_iter().partition(|group| filter.accepts_counts(group, &trace.threads));
     // What is suppressed is told elsewhere.
     selected.leave_out(small.iter().filter(|group| group.suppressed_by.is_none()));
+    if selection.fold {
+        let whole =
+            groups.iter().filter(|group| is_own_heap(group)).map(|group| group.live.bytes.value()).sum();
+        let (folded, rest): (Vec<Group>, Vec<Group>) =
+            groups.into_iter().partition(|group| is_quiet(group, whole));
+        selected.quiet = quiet(trace, &folded);
+        groups = rest;
+    }
     sort(&mut groups, selection.sort);
     if let Some(top) = selection.top
         && !filter.needs_names()
@@ -239,7 +191,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     if selection.group_by == GroupBy::Type {
         add_held(trace, names, &mut entries);
     }
-    selected.groups = group(&entries, selection.group_by, selection.sort);
+    selected.groups = group(trace, &entries, selection.group_by, selection.sort);
     if let (Some(groups), Some(top)) = (&mut selected.groups, selection.top) {
         selected.more_groups = groups.len().saturating_sub(top);
         groups.truncate(top);
@@ -282,56 +234,6 @@ impl StackEntry {
         for (frame, other) in self.frames.iter_mut().zip(frames) {
             frame.column = frame.column.filter(|_| frame.column == other.column);
         }
-    }
-}
-
-impl Filter {
-    fn accepts_counts(&self, group: &Group) -> bool {
-        let (blocks, bytes) = (group.live.blocks.value(), group.live.bytes.value());
-        let has_verdict =
-            |verdicts: &[Verdict]| group.growth.is_some_and(|growth| verdicts.contains(&growth.verdict));
-        (self.verdicts.is_empty() || has_verdict(&self.verdicts))
-            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind.is_in(group)))
-            && (self.suppressed || group.suppressed_by.is_none())
-            && (self.all || blocks > 0)
-            && bytes >= self.min_bytes
-            && blocks >= self.min_blocks
-    }
-
-    fn needs_names(&self) -> bool {
-        let Patterns { function, file, module, ignore } = &self.patterns;
-        !self.fingerprints.is_empty() || [function, file, module, ignore].iter().any(|list| !list.is_empty())
-    }
-
-    pub(super) fn accepts_names(
-        &self,
-        frames: &[Frame],
-        fingerprint: Fingerprint,
-        modules: &[Module],
-    ) -> bool {
-        let function = |frame: &Frame, pattern: &Regex| {
-            frame.function.as_deref().is_some_and(|function| pattern.is_match(function))
-        };
-        let file =
-            |frame: &Frame, pattern: &Regex| frame.file.as_deref().is_some_and(|file| pattern.is_match(file));
-        let module = |frame: &Frame, pattern: &Regex| {
-            let module = frame.module.and_then(|index| modules.get(index));
-            module.is_some_and(|module| pattern.is_match(&module.path.to_string_lossy()))
-        };
-        let any = |patterns: &[Regex], matches: &dyn Fn(&Frame, &Regex) -> bool| {
-            patterns.iter().any(|pattern| frames.iter().any(|frame| matches(frame, pattern)))
-        };
-        let has = |patterns: &[Regex], matches: &dyn Fn(&Frame, &Regex) -> bool| {
-            patterns.is_empty() || any(patterns, matches)
-        };
-        let wanted = &self.patterns;
-        (self.fingerprints.is_empty() || self.fingerprints.contains(&fingerprint))
-            && has(&wanted.function, &function)
-            && has(&wanted.file, &file)
-            && has(&wanted.module, &module)
-            && !any(&wanted.ignore, &|frame, pattern| {
-                function(frame, pattern) || file(frame, pattern) || module(frame, pattern)
-            })
     }
 }
 

@@ -5,9 +5,9 @@
 //! families is shown only if neither stack has such an operator. Where the function that called the allocator has no name, it
 //! may be one.
 
+use super::filter::Filter;
 use super::fingerprint::Fingerprint;
 use super::frames::{Frame, NamedStacks, Names};
-use super::select::Filter;
 use super::startup::startup_frames;
 use crate::trace::{self, Module, StackEnd, Trace};
 use libleak_format::Origin;
@@ -97,7 +97,7 @@ impl WrongFrees {
                 }
             }
             let wrong = name(trace, recorded, block, freed);
-            if !wrong.is_wanted(filter, &trace.modules) {
+            if !wrong.is_wanted(filter, trace) {
                 all.filtered += 1;
                 continue;
             }
@@ -117,10 +117,14 @@ impl WrongFrees {
 }
 
 impl WrongFree {
-    fn is_wanted(&self, filter: &Filter, modules: &[Module]) -> bool {
+    fn is_wanted(&self, filter: &Filter, trace: &Trace) -> bool {
+        let by = trace.threads.iter().find(|thread| Some(thread.tid) == self.thread);
+        if !filter.threads.is_empty() && by.is_none_or(|thread| !filter.accepts_thread(thread)) {
+            return false;
+        }
         let block = self.block.iter().flat_map(|(_, stack, _)| &stack.frames);
         let frames: Vec<Frame> = self.freed.frames.iter().chain(block).cloned().collect();
-        filter.accepts_names(&frames, self.fingerprint, modules)
+        filter.accepts_names(&frames, self.fingerprint, &trace.modules)
     }
 }
 

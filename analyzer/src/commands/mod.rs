@@ -7,6 +7,7 @@ mod export;
 mod failure;
 mod gating;
 mod info;
+mod last;
 mod leak_check;
 mod lib;
 mod library;
@@ -17,6 +18,7 @@ mod output;
 mod progress;
 mod report;
 mod run;
+mod suppressions;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
@@ -38,6 +40,8 @@ Examples:
   leak-analyze export TRACE -o heap.pb.gz       for pprof; also flame graphs, speedscope, CSV
   leak-analyze leak-check PID                   what a running process has lost, now
   leak-analyze info TRACE                       what the file holds and what it lost
+  leak-analyze suppressions TRACE > known.supp  what is found, as suppressions to keep
+  leak-analyze last DIR                         the newest trace of a folder that did not end well
 
 LEAK_ANALYZE_OPTS holds options that are read before those of the command line.
 
@@ -61,6 +65,8 @@ enum Command {
     Export(export::Options),
     LeakCheck(leak_check::Options),
     Info(info::Options),
+    Suppressions(suppressions::Options),
+    Last(last::Options),
     Lib(lib::Options),
     Completions(completions::Options),
     Man(man::Options),
@@ -75,6 +81,8 @@ pub fn main() -> ExitCode {
         Command::Export(options) => export::main(options),
         Command::LeakCheck(options) => leak_check::main(options),
         Command::Info(options) => info::main(options),
+        Command::Suppressions(options) => suppressions::main(options),
+        Command::Last(options) => last::main(options),
         Command::Lib(options) => lib::main(options),
         Command::Completions(options) => completions::main(options),
         Command::Man(options) => man::main(options),

@@ -93,6 +93,7 @@ impl Outputs {
     /// The stacks that are wanted: where nothing but exports is written, also those that have nothing outstanding.
     pub(super) fn selection(&self, view: &View) -> Selection {
         let mut selection = view.selection(self.is_text());
+        selection.fold = self.is_text() && view.is_plain();
         selection.filter.all |= self.contents().all(|content| matches!(content, Content::Export(_)));
         selection
     }

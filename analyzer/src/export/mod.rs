@@ -12,8 +12,10 @@ mod folded;
 mod pprof;
 mod speedscope;
 mod stacks;
+mod suppressions;
 mod value;
 
+pub use suppressions::Suppressions;
 pub use value::Value;
 
 use crate::report::Report;

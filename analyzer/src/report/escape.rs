@@ -25,7 +25,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 
 /// C0, DEL and C1 controls; separators of lines and paragraphs; characters that have no width, change the direction of text
 /// (Unicode Standard Annex 9), annotate it, or tag it.
-pub(super) fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
         || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

@@ -14,6 +14,7 @@ mod text;
 mod wrong_frees;
 
 pub use escape::escape;
+pub(crate) use escape::is_unsafe;
 pub use finding::sentence;
 pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};
@@ -37,7 +38,7 @@ pub struct Report {
     pub outstanding_stacks: usize,
     /// What grows, before any filter.
     pub growth: Summary,
-    /// What suppressions did, those that did nothing included.
+    /// What suppressions did; of those that did nothing, only the built-in ones are left out.
     pub suppressed: Vec<Suppressed>,
     /// Bytes that the process may use; `None` if that is unlimited, or not known.
     pub memory_limit: Option<u64>,
@@ -60,6 +61,9 @@ impl Report {
         judge(&trace, &mut groups);
         let mut suppressions = selection.suppressions.clone();
         suppressions.add(&trace.settings.suppressions, "the program's own");
+        if selection.built_in_suppressions {
+            suppressions.add_built_in();
+        }
         let suppressed = suppress(&trace, &mut groups, &suppressions, names);
         let is_own_heap =
             |group: &Group| group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping();

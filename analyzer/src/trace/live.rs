@@ -1,6 +1,7 @@
 //! Outstanding blocks: reads every entry of the live table and adds them up by site.
 
 use super::births::Births;
+use super::by_thread::{ByThread, ThreadShare};
 use super::estimate::{Estimate, Rate, Rates};
 use super::kinds::{Findings, KindCounts};
 use super::table::Table;
@@ -12,8 +13,6 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Threads that a summary names at most.
-pub const MAX_THREADS: usize = 32;
 /// Summaries that all workers together may keep: bounds memory where sites and processors are many.
 const MAX_SUMMARIES: usize = 4 << 20;
 /// Entries a worker takes at least; fewer are not worth a thread.
@@ -34,8 +33,8 @@ pub struct LiveSummary {
     pub ages: Births,
     /// Births of those that are definitely lost.
     pub definite: Births,
-    /// Indexes of the threads that allocated what was recorded, at most [`MAX_THREADS`].
-    pub threads: Vec<u16>,
+    /// The same blocks by the thread that allocated them.
+    pub by_thread: ByThread,
     /// Recorded blocks that the program says are no leaks.
     pub ignored: u64,
     /// How many of which kind.
@@ -59,7 +58,7 @@ impl LiveSummary {
         self.ages.add(block.birth, &blocks, &bytes);
         self.sizes = widest(self.sizes, Some((block.size, block.size)));
         self.births = widest(self.births, Some((block.birth, block.birth)));
-        self.add_thread(block.thread);
+        self.by_thread.add(&ThreadShare { thread: block.thread, blocks, bytes });
         self.ignored += u64::from(block.ignored);
     }
 
@@ -81,16 +80,10 @@ impl LiveSummary {
         self.births = widest(self.births, other.births);
         self.ages.merge(&other.ages);
         self.definite.merge(&other.definite);
-        other.threads.iter().for_each(|thread| self.add_thread(*thread));
+        self.by_thread.merge(&other.by_thread);
         self.ignored += other.ignored;
         self.kinds.merge(&other.kinds);
         self.outside.add(&other.outside);
-    }
-
-    fn add_thread(&mut self, thread: u16) {
-        if self.threads.len() < MAX_THREADS && !self.threads.contains(&thread) {
-            self.threads.push(thread);
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! Outstanding blocks are added up by site while they are read; they are never all in memory.
 
 mod births;
+mod by_thread;
 mod checkpoints;
 mod clock;
 mod error;
@@ -14,6 +15,7 @@ mod estimate;
 mod events;
 mod file;
 mod free_sites;
+mod glance;
 mod held;
 mod kinds;
 mod layout;
@@ -30,16 +32,18 @@ mod window;
 mod wrong_frees;
 
 pub use births::{Births, Born};
+pub use by_thread::{ByThread, ThreadShare};
 pub use checkpoints::{Checkpoint, Level};
 pub use clock::Clock;
 pub use error::OpenError;
 pub use estimate::Estimate;
 pub use events::RingSummary;
 pub use free_sites::FreeSite;
+pub use glance::Glance;
 pub use held::{Held, Root, Way};
 pub use kinds::{Amount, Checked, KindCounts};
 pub use layout::RegionSummary;
-pub use live::{LiveSummary, MAX_THREADS};
+pub use live::LiveSummary;
 pub use markers::Marker;
 pub use modules::{Module, Thread};
 pub use process::{Ending, HeapCounters, Lost, Process, Settings};
@@ -118,7 +122,13 @@ impl Trace {
     ///
     /// Those of [`Trace::open`], and if there is no such part.
     pub fn open_within(path: &Path, span: &Span, pid: Option<u32>) -> Result<Trace, OpenError> {
-        Trace::read(path, TraceFile::open(path)?, span, pid)
+        let file = TraceFile::open(path)?;
+        if !span.has_ages() {
+            return Trace::read(path, file, span, pid);
+        }
+        // Ages count from the end, which may be known only once all blocks are.
+        let whole = Trace::read(path, file, &Span::default(), pid)?;
+        Trace::read(path, whole.file, &Span { end: whole.duration, ..span.clone() }, pid)
     }
 
     /// Reads a trace that is in memory; `path` is only remembered.

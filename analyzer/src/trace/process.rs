@@ -91,6 +91,15 @@ impl Ending {
     pub fn is_orderly(self) -> bool {
         matches!(self, Ending::Exit { .. } | Ending::Exec)
     }
+
+    /// Whether somebody may ask why it ended: a signal, a status that is not 0, or nobody knows how.
+    pub fn is_bad(self) -> bool {
+        match self {
+            Ending::Exit { status } => status != 0,
+            Ending::Signal { .. } | Ending::Lost => true,
+            Ending::Exec | Ending::Running => false,
+        }
+    }
 }
 
 /// What a trace does not hold; see [`libleak_format::header::Lost`] for each counter.

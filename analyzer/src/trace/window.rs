@@ -21,12 +21,35 @@ pub struct Span {
     pub from: Option<Moment>,
     /// Until here; of several markers of the name the last. `None` is the end.
     pub to: Option<Moment>,
+    /// Until so many seconds before the end: what is older then.
+    pub older_than: Option<f64>,
+    /// From so many seconds before the end on: what is newer then.
+    pub newer_than: Option<f64>,
+    /// The end that these count from, seconds since the start; `None` if it is not known.
+    pub(super) end: Option<f64>,
 }
 
 impl Span {
+    /// The part of a run from `from` on until `to`.
+    pub fn new(from: Option<Moment>, to: Option<Moment>) -> Span {
+        Span { from, to, ..Span::default() }
+    }
+
+    /// Only blocks that are older, or newer, than so many seconds at the end.
+    #[must_use]
+    pub fn of_ages(self, older_than: Option<f64>, newer_than: Option<f64>) -> Span {
+        Span { older_than, newer_than, ..self }
+    }
+
     /// Whether it ends before it begins, whatever the run.
     pub fn is_empty(&self) -> bool {
-        matches!((&self.from, &self.to), (Some(Moment::Seconds(from)), Some(Moment::Seconds(to))) if from >= to)
+        let is_turned = matches!((&self.from, &self.to), (Some(Moment::Seconds(from)), Some(Moment::Seconds(to))) if from >= to);
+        is_turned || self.older_than.zip(self.newer_than).is_some_and(|(older, newer)| older >= newer)
+    }
+
+    /// Whether it counts from the end of the run.
+    pub(super) fn has_ages(&self) -> bool {
+        self.older_than.is_some() || self.newer_than.is_some()
     }
 
     /// The part of a run with these markers.
@@ -44,7 +67,16 @@ impl Span {
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
             return Err(OpenError::EmptyPart);
         }
-        Ok(Window { from, to })
+        Ok(self.within_ages(Window { from, to }))
+    }
+
+    /// What is of the ages asked for; that may be nothing.
+    fn within_ages(&self, window: Window) -> Window {
+        let before_end = |age: Option<f64>| Some((self.end? - age?).max(0.0));
+        let later = |one: Option<f64>, other: Option<f64>| one.into_iter().chain(other).reduce(f64::max);
+        let from = later(window.from, before_end(self.newer_than));
+        let to = window.to.into_iter().chain(before_end(self.older_than)).reduce(f64::min);
+        Window { from, to: to.map(|to| to.max(from.unwrap_or(0.0))) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is not to be called a finding: by suppressions in LeakSanitizer's or Valgrind's format, and by what the program said of its blocks.
 
+mod builtin;
 mod lsan;
 mod valgrind;
 
@@ -23,6 +24,25 @@ pub struct Suppressions {
 struct Rule {
     name: Arc<str>,
     matcher: Matcher,
+    /// Why it is there, if it is built in.
+    reason: Option<Arc<str>>,
+}
+
+impl Rule {
+    fn new(name: String, matcher: Matcher) -> Rule {
+        Rule { name: name.into(), matcher, reason: None }
+    }
+
+    /// Whether it matches a stack, of whose frames so many are libraries' before the first of the program's own.
+    fn matches(&self, group: &Group, frames: &[Frame], library: usize, modules: &[Module]) -> bool {
+        match &self.reason {
+            None => self.matcher.matches(group.origin, frames, modules),
+            Some(_) => {
+                let grows = group.growth.is_some_and(|growth| growth.verdict.is_growth());
+                !grows && self.matcher.matches(group.origin, &frames[..library], modules)
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +79,14 @@ pub struct Suppressed {
     pub blocks: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Why it is there, if it is built in; `None` if it is the user's or the program's.
+    pub reason: Option<String>,
+}
+
+impl Suppressed {
+    fn by(rule: &str, reason: Option<&str>) -> Suppressed {
+        Suppressed { rule: rule.to_owned(), blocks: 0, bytes: 0, reason: reason.map(str::to_owned) }
+    }
 }
 
 /// The name of what the program said by `__lsan_disable` or `__lsan_ignore_object`.
@@ -74,8 +102,8 @@ impl Suppressions {
         let mut all = Suppressions::default();
         if valgrind::is_valgrinds(text) {
             for block in valgrind::parse(text)? {
-                let name = format!("{} ({name}:{})", block.name, block.line).into();
-                all.rules.push(Rule { name, matcher: Matcher::Valgrind(block) });
+                let name = format!("{} ({name}:{})", block.name, block.line);
+                all.rules.push(Rule::new(name, Matcher::Valgrind(block)));
             }
             return Ok(all);
         }
@@ -85,8 +113,7 @@ impl Suppressions {
                     format!("'{line}' is no suppression of a leak (leak:PATTERN, or Valgrind's in braces)");
                 return Err((number, why));
             };
-            let name = format!("{line} ({name}:{number})").into();
-            all.rules.push(Rule { name, matcher: Matcher::Lsan(pattern) });
+            all.rules.push(Rule::new(format!("{line} ({name}:{number})"), Matcher::Lsan(pattern)));
         }
         Ok(all)
     }
@@ -101,18 +128,19 @@ impl Suppressions {
     pub fn add(&mut self, text: &str, whose: &str) {
         for (_, line) in lines(text) {
             match lsan::Pattern::of_line(line) {
-                Some(pattern) => self
-                    .rules
-                    .push(Rule { name: format!("{line} ({whose})").into(), matcher: Matcher::Lsan(pattern) }),
+                Some(pattern) => {
+                    self.rules.push(Rule::new(format!("{line} ({whose})"), Matcher::Lsan(pattern)));
+                }
                 None => self.warnings.push(format!("'{line}' ({whose}) is no suppression of a leak")),
             }
         }
     }
 
     /// The parts of a group, each with the first suppression that matches it.
-    fn find(&self, group: &Group, frames: &[Frame], modules: &[Module]) -> Vec<(Part, Option<Arc<str>>)> {
+    fn find(&self, group: &Group, frames: &[Frame], trace: &Trace) -> Vec<(Part, Option<Arc<str>>)> {
+        let library = builtin::library_frames(frames, trace);
         let matching: Vec<&Rule> =
-            self.rules.iter().filter(|rule| rule.matcher.matches(group.origin, frames, modules)).collect();
+            self.rules.iter().filter(|rule| rule.matches(group, frames, library, &trace.modules)).collect();
         let by = |part: &Part| {
             matching.iter().find(|rule| rule.matcher.is_about(part.kind)).map(|rule| rule.name.clone())
         };
@@ -147,7 +175,7 @@ impl Part {
     }
 }
 
-/// Marks the groups that are suppressed. What each suppression did, those that did nothing included. Where there are any, all stacks with
+/// Marks the groups that are suppressed. What each suppression did; of those that did nothing, only the built-in ones are left out. Where there are any, all stacks with
 /// outstanding blocks are named.
 pub fn suppress(
     trace: &Trace,
@@ -156,8 +184,13 @@ pub fn suppress(
     names: &Names,
 ) -> Vec<Suppressed> {
     let annotated: Arc<str> = ANNOTATED.into();
-    let of = |rule: &str| Suppressed { rule: rule.to_owned(), blocks: 0, bytes: 0 };
-    let mut done: Vec<Suppressed> = suppressions.rules.iter().map(|rule| of(&rule.name)).collect();
+    let mut done: Vec<Suppressed> = Vec::new();
+    for rule in &suppressions.rules {
+        // Several of the built-in ones have the same name.
+        if rule.reason.is_none() || done.iter().all(|known| *known.rule != *rule.name) {
+            done.push(Suppressed::by(&rule.name, rule.reason.as_deref()));
+        }
+    }
     let mut live: Vec<&mut Group> =
         groups.iter_mut().filter(|group| group.live.blocks.value() > 0 && !group.inherited).collect();
     let is_needed = !suppressions.rules.is_empty();
@@ -167,7 +200,7 @@ pub fn suppress(
         let parts = if group.live.ignored == group.live.blocks.recorded {
             Part::all(group).into_iter().map(|part| (part, Some(annotated.clone()))).collect()
         } else if is_needed {
-            suppressions.find(group, &named.frames(place, trace, names).0, &trace.modules)
+            suppressions.find(group, &named.frames(place, trace, names).0, trace)
         } else {
             continue;
         };
@@ -178,13 +211,14 @@ pub fn suppress(
             let Some(rule) = rule else { continue };
             group.suppressed_kinds.extend(part.kind);
             let place = done.iter().position(|known| *known.rule == *rule).unwrap_or_else(|| {
-                done.push(of(&rule));
+                done.push(Suppressed::by(&rule, None));
                 done.len() - 1
             });
             done[place].blocks = done[place].blocks.saturating_add(part.amount.blocks);
             done[place].bytes = done[place].bytes.saturating_add(part.amount.bytes);
         }
     }
+    done.retain(|suppressed| suppressed.blocks > 0 || suppressed.reason.is_none());
     done
 }
 

@@ -207,8 +207,11 @@ impl Block {
                 }
             }
             places = next;
+            if !places.contains(&true) {
+                return false;
+            }
         }
-        places.contains(&true)
+        true
     }
 }
 

@@ -29,7 +29,8 @@
 //! were freed); shares of less than 1 in all mean that others were freed elsewhere.
 //!
 //! `type` is the type of a stack's blocks where the allocating functions tell it, `null` where they do not. With
-//! `--group-by type` there are `groups`, too, of the process's own blocks of the heap.
+//! `--group-by` there are `groups`, too, of the process's own blocks of the heap, and `grouped_by` says of what; the `name` of a group is
+//! `null` where that is not known. A thread has its `tid`, and its numbers are of outstanding blocks only: the others are `null`.
 
 mod evidence;
 
@@ -37,7 +38,9 @@ use super::finding::sentence;
 use super::growth::evidence as evidence_of;
 use super::text::Layout;
 use super::{Report, json_text};
-use crate::analysis::{Finding, Growth, Interval, Rule, StackEntry, StackGroup, Suppressed, Usage, findings};
+use crate::analysis::{
+    Finding, GroupBy, Growth, Interval, Rule, StackEntry, StackGroup, Suppressed, Usage, findings,
+};
 use crate::trace::{Amount, Checked, Ending, Estimate, KindCounts, Lost, Settings, StackEnd, Thread, Trace};
 use evidence::{
     FrameObject, FreedInObject, HeldByObject, LostObject, WrongFreeObject, frame_object, freed_in,
@@ -68,6 +71,8 @@ struct Document<'a> {
     trace: TraceObject<'a>,
     totals: TotalsObject,
     stacks: Vec<StackObject<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grouped_by: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<GroupObject<'a>>>,
     wrong_frees: Vec<WrongFreeObject<'a>>,
@@ -195,14 +200,21 @@ struct StackObject<'a> {
     frames: Vec<FrameObject<'a>>,
 }
 
-/// Stacks added up by type.
+/// Stacks added up.
 #[derive(Serialize)]
 struct GroupObject<'a> {
-    r#type: Option<&'a str>,
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tid: Option<u32>,
     stacks: usize,
-    #[serde(flatten)]
-    usage: Usage,
-    kinds: Kinds,
+    live_blocks: Estimate,
+    live_bytes: Estimate,
+    allocations: Option<Estimate>,
+    frees: Option<Estimate>,
+    allocated_bytes: Option<Estimate>,
+    kinds: Option<Kinds>,
 }
 
 #[derive(Serialize)]
@@ -226,6 +238,7 @@ struct FindingObject {
 impl<'a> Document<'a> {
     fn new(report: &'a Report, layout: &Layout) -> Document<'a> {
         let stacks = report.selected.stacks.iter();
+        let (by, groups) = (report.selected.grouped_by, report.selected.groups.as_ref());
         let wrong = report.wrong_frees.found.iter();
         let found = findings(&report.selected.stacks, &report.wrong_frees.found, &REPORTED);
         Document {
@@ -233,11 +246,8 @@ impl<'a> Document<'a> {
             trace: TraceObject::new(report),
             totals: TotalsObject::new(report),
             stacks: stacks.map(|entry| StackObject::new(entry, &report.trace, layout)).collect(),
-            groups: report
-                .selected
-                .groups
-                .as_ref()
-                .map(|groups| groups.iter().map(GroupObject::new).collect()),
+            grouped_by: groups.map(|_| by.name()),
+            groups: groups.map(|groups| groups.iter().map(|group| GroupObject::new(group, by)).collect()),
             wrong_frees: wrong.map(|wrong| WrongFreeObject::new(wrong, &report.trace, layout)).collect(),
             findings: found.iter().map(FindingObject::new).collect(),
             suppressions: &report.suppressed,
@@ -328,7 +338,7 @@ impl<'a> StackObject<'a> {
         let group = &entry.group;
         let (live, usage) = (&group.live, group.usage());
         let birth = |units: u64| trace.clock.birth_seconds(units as f64).map(rounded);
-        let threads = live.threads.iter().filter_map(|index| trace.threads.get(usize::from(*index)));
+        let threads = live.by_thread.threads().filter_map(|index| trace.threads.get(usize::from(index)));
         let limit = layout.frames.unwrap_or(usize::MAX);
         StackObject {
             fingerprint: entry.fingerprint.to_string(),
@@ -366,13 +376,20 @@ impl<'a> StackObject<'a> {
 }
 
 impl<'a> GroupObject<'a> {
-    fn new(group: &'a StackGroup) -> GroupObject<'a> {
-        let StackGroup { name, stacks, usage, kinds } = group;
+    fn new(group: &'a StackGroup, by: GroupBy) -> GroupObject<'a> {
+        let StackGroup { name, tid, stacks, usage, kinds } = group;
+        let history = |of: Estimate| Some(of).filter(|_| by != GroupBy::Thread);
         GroupObject {
-            r#type: name.as_deref(),
+            name: name.as_deref(),
+            r#type: (by == GroupBy::Type).then_some(name.as_deref()),
+            tid: *tid,
             stacks: *stacks,
-            usage: *usage,
-            kinds: Kinds::new(usage, kinds),
+            live_blocks: usage.live_blocks,
+            live_bytes: usage.live_bytes,
+            allocations: history(usage.allocations),
+            frees: history(usage.frees),
+            allocated_bytes: history(usage.allocated_bytes),
+            kinds: kinds.as_ref().map(|kinds| Kinds::new(usage, kinds)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The first lines: whose trace it is, how much is outstanding, where the biggest part comes from.
 
-use super::stack::{is_libc, is_noise};
 use super::{Text, WIDTH};
+use crate::analysis::own_frame;
 use crate::report::estimates::Wording;
 use crate::report::json::unchecked_because;
 use crate::report::{counted, duration, escape, growth, names, size, wrong_frees};
@@ -169,18 +169,13 @@ fn peak(text: &Text, wording: &Wording) -> String {
     line
 }
 
-/// Where the biggest stack allocates: its first frame with a name that is the program's own, or failing that, not the C
-/// library's.
+/// Where the biggest stack allocates.
 fn biggest(text: &Text, wording: &Wording) -> Option<String> {
     let report = text.report;
     let own_blocks =
         report.selected.stacks.iter().filter(|entry| !entry.group.inherited && !entry.group.is_mapping());
     let entry = own_blocks.max_by_key(|entry| entry.group.live.bytes.value())?;
-    let named =
-        || entry.frames[..entry.frames.len() - entry.startup].iter().filter(|frame| frame.function.is_some());
-    let own = named().find(|frame| !is_noise(frame, &report.trace));
-    let frame =
-        own.or_else(|| named().find(|frame| !is_libc(frame, &report.trace))).or_else(|| named().next())?;
+    let frame = own_frame(&entry.frames, &report.trace)?;
     let function = frame.function.as_deref()?;
     let (part, whole) = (entry.group.live.bytes.value(), report.totals.heap.live_bytes.value());
     let amount = format!("{} in ", wording.share(part, whole));

@@ -1,8 +1,7 @@
 //! The last lines: what was lost or is uncertain, where the trace is, what to try next.
 
-use super::{Text, WIDTH, wrap};
-use crate::analysis::Suppressed;
-use crate::report::{counted, escape, lost, size};
+use super::{Text, WIDTH, quiet, wrap};
+use crate::report::{escape, lost, size};
 use std::io;
 
 /// Columns before the text of a line.
@@ -32,8 +31,8 @@ pub(super) fn write(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
     if let Some(more) = warnings.len().checked_sub(MAX_WARNINGS).filter(|more| *more > 0) {
         paragraph(out, "note:", &format!("{more} more notes (--format json has them all)"), str::to_owned)?;
     }
-    for sentence in &suppressed(&text.report.suppressed) {
-        paragraph(out, "quiet:", sentence, str::to_owned)?;
+    for sentence in quiet::sentences(text) {
+        paragraph(out, "quiet:", &sentence, str::to_owned)?;
     }
     if text.layout.quiet {
         return Ok(());
@@ -50,17 +49,6 @@ pub(super) fn write(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "{:INDENT$}{}", if index == 0 { "next:" } else { "" }, escape(command))?;
     }
     Ok(())
-}
-
-/// What suppressions did, and which did nothing.
-fn suppressed(all: &[Suppressed]) -> Vec<String> {
-    let used = all.iter().filter(|suppressed| suppressed.blocks > 0).map(|suppressed| {
-        let Suppressed { rule, blocks, bytes } = suppressed;
-        format!("{} in {}, suppressed by {rule}", size(*bytes), counted(*blocks, "block"))
-    });
-    let unused = all.iter().filter(|suppressed| suppressed.blocks == 0);
-    let unused = unused.map(|suppressed| format!("nothing outstanding is suppressed by {}", suppressed.rule));
-    used.chain(unused).collect()
 }
 
 /// A sentence after a label, broken into lines.

@@ -1,17 +1,19 @@
 //! Stacks added up by what they have in common, one line each.
 
 use super::{Text, WIDTH};
-use crate::analysis::StackGroup;
+use crate::analysis::{GroupBy, StackGroup};
 use crate::report::estimates::Wording;
 use crate::report::{counted, escape, names};
+use std::borrow::Cow;
 use std::io;
 
 pub(super) fn write_all(text: &Text, groups: &[StackGroup], out: &mut dyn io::Write) -> io::Result<()> {
+    let by = text.report.selected.grouped_by;
     let whole = text.report.totals.heap.live_bytes.value();
     let line = |group: &StackGroup| {
         let wording = Wording::of_stack(&group.usage, &text.report.trace.settings);
         let (blocks, bytes) = (group.usage.live_blocks.value(), group.usage.live_bytes.value());
-        let kinds = super::stack::kinds(&group.kinds, blocks);
+        let kinds = group.kinds.as_ref().map(|kinds| super::stack::kinds(kinds, blocks)).unwrap_or_default();
         [
             wording.size(bytes),
             wording.share(bytes, whole),
@@ -34,13 +36,35 @@ pub(super) fn write_all(text: &Text, groups: &[StackGroup], out: &mut dyn io::Wr
             d = widths[3]
         );
         let room = WIDTH.saturating_sub(line.chars().count()).max(24);
-        let name = group.name.as_deref().unwrap_or("of unknown type");
-        let name = if text.layout.full_names { name.into() } else { names::start_of(name, room) };
+        let name = name(text, group, by, room);
         writeln!(out, "{line}{}", text.style.bold(&escape(&name)))?;
     }
     let more = text.report.selected.more_groups as u64;
     if more > 0 {
-        writeln!(out, "\n{} not shown (--top N shows N of them)", counted(more, "more type"))?;
+        let what = counted(more, &format!("more {}", by.name()));
+        writeln!(out, "\n{what} not shown (--top N shows N of them)")?;
     }
     Ok(())
+}
+
+/// The name of a group in at most `room` columns.
+fn name<'a>(text: &Text, group: &'a StackGroup, by: GroupBy, room: usize) -> Cow<'a, str> {
+    let Some(name) = group.name.as_deref() else {
+        return match group.tid {
+            Some(tid) => format!("thread {tid}").into(),
+            None => format!("of unknown {}", by.name()).into(),
+        };
+    };
+    let room = if text.layout.full_names { usize::MAX } else { room };
+    match by {
+        GroupBy::Function if !text.layout.full_names => names::function(name, room),
+        GroupBy::File => names::end_of(text.layout.path(name), room),
+        GroupBy::Module if !text.layout.full_paths => names::end_of(names::base(name), room),
+        GroupBy::Module => name.into(),
+        GroupBy::Thread => match group.tid {
+            Some(tid) => format!("{name} ({tid})").into(),
+            None => name.into(),
+        },
+        _ => names::start_of(name, room),
+    }
 }

@@ -1,8 +1,7 @@
 //! By what blocks are held, in a line or two.
 
-use super::stack::is_noise;
 use super::{Text, WIDTH, wrap};
-use crate::analysis::{Frame, HeldBy, NamedRoot, StackEntry, Step, startup_frames};
+use crate::analysis::{Frame, HeldBy, NamedRoot, StackEntry, Step, is_library, startup_frames};
 use crate::report::{count, escape, names};
 use libleak_format::kinds::Kind;
 use libleak_format::roots::RootKind;
@@ -141,7 +140,7 @@ fn names_of_steps(text: &Text, steps: &[Step]) -> Vec<(String, u64)> {
 fn allocator(text: &Text, frames: &[Frame]) -> String {
     let inner = &frames[..frames.len() - startup_frames(frames)];
     let named = || inner.iter().filter(|frame| frame.function.is_some());
-    let own = || named().filter(|frame| !is_noise(frame, &text.report.trace));
+    let own = || named().filter(|frame| !is_library(frame, &text.report.trace));
     let passes_on = |frame: &&Frame| {
         let name = frame.function.as_deref().unwrap_or_default();
         ["alloc", "strdup"]

@@ -4,6 +4,7 @@ mod answer;
 mod footer;
 mod group;
 mod held;
+mod quiet;
 mod siblings;
 mod stack;
 mod style;

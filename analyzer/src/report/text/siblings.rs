@@ -1,8 +1,8 @@
 //! Where the siblings of lost blocks were freed, in a line or two.
 
-use super::stack::{INDENT, is_noise};
+use super::stack::INDENT;
 use super::{Text, WIDTH, wrap};
-use crate::analysis::{Frame, FreedIn, Group, StackEntry, startup_frames};
+use crate::analysis::{Frame, FreedIn, Group, StackEntry, is_library, startup_frames};
 use crate::report::estimates::Wording;
 use crate::report::{count, duration, escape, names, share};
 use libleak_format::free_sites::Means;
@@ -113,7 +113,7 @@ fn places(text: &Text, freed_in: &[FreedIn]) -> Vec<Place> {
 fn name(text: &Text, frames: &[Frame]) -> String {
     let inner = &frames[..frames.len() - startup_frames(frames)];
     let inner = if inner.is_empty() { frames } else { inner };
-    let is_own = |frame: &&Frame| !is_noise(frame, &text.report.trace) && !is_standard(frame);
+    let is_own = |frame: &&Frame| !is_library(frame, &text.report.trace) && !is_standard(frame);
     let own: Vec<&Frame> = inner.iter().filter(is_own).collect();
     let deallocators = own.iter().take_while(|frame| is_deallocator(frame)).count();
     match (deallocators.checked_sub(1), own.get(deallocators)) {

@@ -1,13 +1,12 @@
 //! The stacks behind the answer, each with its counts and its frames.
 
 use super::{Text, WIDTH, held, siblings, wrap};
-use crate::analysis::{Frame, StackEntry};
+use crate::analysis::{Frame, StackEntry, is_library};
 use crate::report::estimates::Wording;
 use crate::report::{count, counted, duration, escape, growth, names, size};
 use crate::trace::{KindCounts, StackEnd, Trace};
 use libleak_format::Origin;
 use libleak_format::kinds::Kind;
-use std::borrow::Cow;
 use std::io;
 
 /// Columns before a frame.
@@ -265,7 +264,7 @@ impl Row {
             (None, _) if function.is_none() => String::new(),
             (None, _) => offset.clone(),
         };
-        Row { function: function.unwrap_or(offset), place, is_noise: is_noise(frame, trace) }
+        Row { function: function.unwrap_or(offset), place, is_noise: is_library(frame, trace) }
     }
 
     fn line(&self, text: &Text, width: usize) -> String {
@@ -280,31 +279,4 @@ impl Row {
         let line = line.trim_end();
         if self.is_noise { text.style.dim(line) } else { line.to_owned() }
     }
-}
-
-/// Whether a frame is a library's and not the program's own: from a module of the system, or from the source of a
-/// language's standard library.
-pub(super) fn is_noise(frame: &Frame, trace: &Trace) -> bool {
-    let is_library_source = |file: &str| {
-        ["/usr/include/", "/rustc/", "/usr/lib/"].iter().any(|root| file.starts_with(root))
-            || ["/include/c++/", "/bits/stl_"].iter().any(|part| file.contains(part))
-    };
-    if frame.file.as_deref().is_some_and(is_library_source) {
-        return true;
-    }
-    let Some(path) = module_path(frame, trace).filter(|path| **path != *trace.process.executable) else {
-        return false;
-    };
-    ["/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "[vdso]", "linux-vdso"]
-        .iter()
-        .any(|root| path.starts_with(root))
-}
-
-/// Whether a frame is the C library's.
-pub(super) fn is_libc(frame: &Frame, trace: &Trace) -> bool {
-    module_path(frame, trace).is_some_and(|path| names::base(&path).starts_with("libc.so"))
-}
-
-fn module_path<'a>(frame: &Frame, trace: &'a Trace) -> Option<Cow<'a, str>> {
-    Some(trace.modules.get(frame.module?)?.path.to_string_lossy())
 }
