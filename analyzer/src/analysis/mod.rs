@@ -5,6 +5,7 @@
 //! type its blocks are, as far as the names tell. [`Interval`] says how sure numbers are that were estimated from
 //! samples.
 
+mod diff;
 mod findings;
 mod fingerprint;
 mod frames;
@@ -22,8 +23,10 @@ mod suppress;
 mod totals;
 mod types;
 mod usage;
+mod value;
 mod wrong_frees;
 
+pub use diff::{Amounts, Change, Comparison, Diff, Part, Place, Side, Status, Tolerance, diff, difference};
 pub use findings::{Finding, Rule, Severity, Subject, findings};
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref};
@@ -41,4 +44,5 @@ pub use suppress::{Suppressed, Suppressions, suppress};
 pub use totals::{Totals, totals};
 pub use types::block_type;
 pub use usage::Usage;
+pub use value::Value;
 pub use wrong_frees::{NamedStack, WrongFree, WrongFrees};

@@ -11,7 +11,7 @@ use super::siblings::{Siblings, free_sites};
 use super::startup::startup_frames;
 use super::suppress::Suppressions;
 use super::types::block_type;
-use crate::trace::{FreeSite, Module, StackEnd, Trace};
+use crate::trace::{Amount, FreeSite, Module, StackEnd, Trace};
 use libleak_format::kinds::Kind;
 use libleak_format::sites::LIFETIME_BUCKETS;
 use regex::Regex;
@@ -63,9 +63,26 @@ pub enum Wanted {
 impl Wanted {
     /// Whether a group has blocks of it.
     fn is_in(self, group: &Group) -> bool {
+        self.of(group).blocks > 0
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
         match self {
-            Wanted::Kind(kind) => group.live.kinds.of(kind).blocks > 0,
-            Wanted::Unknown => group.live.blocks.value() > group.live.kinds.known().blocks,
+            Wanted::Kind(kind) => kind.name(),
+            Wanted::Unknown => "unknown",
+        }
+    }
+
+    /// A group's blocks of it.
+    pub(super) fn of(self, group: &Group) -> Amount {
+        let (live, known) = (&group.live, group.live.kinds.known());
+        match self {
+            Wanted::Kind(kind) => live.kinds.of(kind),
+            Wanted::Unknown => Amount {
+                blocks: live.blocks.value().saturating_sub(known.blocks),
+                bytes: live.bytes.value().saturating_sub(known.bytes),
+            },
         }
     }
 }

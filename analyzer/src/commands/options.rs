@@ -2,7 +2,9 @@
 
 use super::failure::Failure;
 use super::output::OutputOptions;
-use crate::analysis::{self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Wanted};
+use crate::analysis::{
+    self, Comparison, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Tolerance, Value, Wanted,
+};
 use crate::report::Layout;
 use crate::symbols;
 use crate::trace::{Moment, Span};
@@ -190,6 +192,40 @@ impl View {
                 all
             }),
         }
+    }
+
+    /// All stacks of both sides of a comparison, and what of their differences is wanted.
+    pub(super) fn comparison(
+        &self,
+        value: Value,
+        tolerance: Tolerance,
+        is_text: bool,
+    ) -> Result<(Selection, Comparison), Failure> {
+        if self.is_grouped() || !self.verdict.is_empty() || matches!(self.sort, SortKey::Age) {
+            return Err(Failure::usage("--group-by, --verdict and --sort age are for reports, not for diff"));
+        }
+        let mut selection = self.selection(is_text).all_of_them();
+        selection.sort = Sort::default();
+        let Filter { patterns, fingerprints, .. } = selection.filter;
+        // Whatever has a number on one side only would be taken for new, or gone.
+        selection.filter = Filter { all: true, patterns, fingerprints, ..Filter::default() };
+        let comparison = Comparison {
+            value,
+            kinds: self.kind.clone(),
+            tolerance,
+            min_bytes: self.min_bytes,
+            min_blocks: self.min_blocks,
+            sort: match self.sort {
+                SortKey::Bytes | SortKey::Age => value,
+                SortKey::Blocks => Value::InuseObjects,
+                SortKey::Allocations => Value::AllocObjects,
+                SortKey::Peak => Value::PeakSpace,
+                SortKey::Growth => Value::Growth,
+            },
+            all: self.all,
+            top: self.top.or(is_text.then_some(TOP)),
+        };
+        Ok((selection, comparison))
     }
 
     /// The part of the run to look at.

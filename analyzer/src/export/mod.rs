@@ -12,9 +12,8 @@ mod folded;
 mod pprof;
 mod speedscope;
 mod stacks;
-mod value;
 
-pub use value::Value;
+pub use crate::analysis::Value;
 
 use crate::report::Report;
 use std::ffi::OsStr;

@@ -39,9 +39,8 @@ use super::text::Layout;
 use super::{Report, json_text};
 use crate::analysis::{Finding, Growth, Interval, Rule, StackEntry, StackGroup, Suppressed, Usage, findings};
 use crate::trace::{Amount, Checked, Ending, Estimate, KindCounts, Lost, Settings, StackEnd, Thread, Trace};
-use evidence::{
-    FrameObject, FreedInObject, HeldByObject, LostObject, WrongFreeObject, frame_object, freed_in,
-};
+use evidence::{FreedInObject, HeldByObject, LostObject, WrongFreeObject, freed_in};
+pub(in crate::report) use evidence::{FrameObject, frame_object};
 use libleak_format::Origin;
 use libleak_format::kinds::Kind;
 use serde::Serialize;
