@@ -29,7 +29,7 @@ mod wrong_frees;
 pub use diff::{Amounts, Change, Comparison, Diff, Part, Place, Side, Status, Tolerance, diff, difference};
 pub use findings::{Finding, Rule, Severity, Subject, findings};
 pub use fingerprint::Fingerprint;
-pub use frames::{Frame, Names, module_ref};
+pub use frames::{Frame, Names, module_ref, questions};
 pub use group::{GroupBy, StackGroup};
 pub use growth::{Evidence, Growth, Rate, Summary, Verdict, judge};
 pub use held::{Held, HeldBy, Lost, NamedRoot, Step};

@@ -1,6 +1,7 @@
 //! The command line: one subcommand, one file; options in, exit status out.
 
 mod argv;
+mod bundle;
 mod check;
 mod diff;
 mod export;
@@ -37,6 +38,7 @@ Examples:
   leak-analyze diff BEFORE AFTER                what is new, gone, grown, shrunk
   leak-analyze export TRACE -o heap.pb.gz       for pprof; also flame graphs, speedscope, CSV
   leak-analyze leak-check PID                   what a running process has lost, now
+  leak-analyze bundle TRACE                     one compressed file, for a machine without the program
   leak-analyze info TRACE                       what the file holds and what it lost
 
 LEAK_ANALYZE_OPTS holds options that are read before those of the command line.
@@ -59,6 +61,7 @@ enum Command {
     Run(run::Options),
     Check(check::Options),
     Diff(diff::Options),
+    Bundle(bundle::Options),
     Export(export::Options),
     LeakCheck(leak_check::Options),
     Info(info::Options),
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Run(options) => run::main(options),
         Command::Check(options) => check::main(options),
         Command::Diff(options) => diff::main(options),
+        Command::Bundle(options) => bundle::main(options),
         Command::Export(options) => export::main(options),
         Command::LeakCheck(options) => leak_check::main(options),
         Command::Info(options) => info::main(options),

@@ -6,13 +6,14 @@ use crate::analysis::{
     self, Comparison, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Tolerance, Value, Wanted,
 };
 use crate::report::Layout;
-use crate::symbols;
+use crate::symbols::{self, Debuginfod};
 use crate::trace::{Moment, Span};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use regex::Regex;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Stacks that the text shows unless told otherwise.
 const TOP: usize = 10;
@@ -261,6 +262,10 @@ pub(super) struct SymbolOptions {
     /// Look for modules and debug files below DIR instead of /
     #[arg(long, value_name = "DIR")]
     sysroot: Option<PathBuf>,
+    /// Ask the servers of $DEBUGINFOD_URLS for debug files that are not here (needs debuginfod-find)
+    #[arg(long, num_args = 0, default_value = "", hide_default_value = true)]
+    #[arg(default_missing_value = "$DEBUGINFOD_URLS", value_parser = servers)]
+    debuginfod: Servers,
     /// Show only the functions that were called, not those inlined into them
     #[arg(long)]
     no_inlines: bool,
@@ -271,15 +276,16 @@ pub(super) struct SymbolOptions {
 
 impl SymbolOptions {
     /// As the symbolizer wants them.
-    pub(super) fn symbolizer(&self) -> symbols::Symbolizer {
+    pub(super) fn options(&self) -> symbols::Options {
         let mut options = symbols::Options {
+            debuginfod: self.debuginfod.0.clone(),
             sysroot: self.sysroot.clone(),
             inlines: !self.no_inlines,
             enabled: !self.no_symbols,
             ..symbols::Options::default()
         };
         options.debug_dirs.splice(0..0, self.debug_dir.iter().cloned());
-        symbols::Symbolizer::new(options)
+        options
     }
 
     /// Whether names are wanted at all.
@@ -354,6 +360,16 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     let bytes =
         digits.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
     bytes.ok_or_else(|| "a size is a whole number, with K, M or G (powers of 1024)".to_owned())
+}
+
+/// Who is asked for debug files, if anybody is.
+#[derive(Clone, Debug)]
+struct Servers(Option<Arc<Debuginfod>>);
+
+/// Those of the environment where the option is given, which is found to be in vain before anything else is done.
+fn servers(given: &str) -> Result<Servers, String> {
+    let wanted = (!given.is_empty()).then(|| Debuginfod::new().map(Arc::new));
+    wanted.transpose().map(Servers)
 }
 
 /// The suppressions of a file.

@@ -3,7 +3,7 @@
 use super::{Diff, amount, signed};
 use crate::analysis::{Amounts, Change, Side, Status, Value};
 use crate::report::text::{Style, Text, WIDTH, command, ending, wrap, write_frames};
-use crate::report::{Layout, Report, count, counted, duration, escape, names, size};
+use crate::report::{Layout, Report, counted, duration, escape, names, size};
 use libleak_format::Origin;
 use std::io;
 
@@ -67,7 +67,7 @@ fn describe(reports: &[Report], amounts: &Amounts) -> Vec<String> {
         let path = trace.path.to_string_lossy();
         let line = format!(
             "{}: {} (pid {}){took}, {}",
-            escape(names::base(&path)),
+            escape(&names::end_of(&path, 40)),
             command(&trace.process),
             trace.process.pid,
             ending(trace.ending)
@@ -118,14 +118,16 @@ fn headline(diff: &Diff, change: &Change, rank: usize, columns: &Columns, style:
     line.push_str(&format!("  from {} to {}", of(&change.base), of(&change.new)));
     // Of what is compared the number of blocks, or else the bytes, says more.
     let other = match value {
-        Value::InuseSpace => Some((Value::InuseObjects, " blocks")),
+        Value::InuseSpace => Some((Value::InuseObjects, " block")),
         Value::InuseObjects => Some((Value::InuseSpace, "")),
-        Value::AllocSpace => Some((Value::AllocObjects, " allocations")),
+        Value::AllocSpace => Some((Value::AllocObjects, " allocation")),
         Value::AllocObjects => Some((Value::AllocSpace, "")),
         Value::PeakSpace | Value::Growth => None,
     };
     if let Some((other, unit)) = other {
-        line.push_str(&format!(", {}{unit}", signed(other, change.delta(other))));
+        let delta = change.delta(other);
+        let s = if unit.is_empty() || delta.unsigned_abs() == 1 { "" } else { "s" };
+        line.push_str(&format!(", {}{unit}{s}", signed(other, delta)));
     }
     line.push_str(&format!(", {}", entry.group.origin.map_or("unknown origin", Origin::name)));
     line
@@ -141,8 +143,8 @@ fn lifetime(change: &Change) -> Option<String> {
     let (allocations, live) = (side.usage.allocations.value(), side.live.blocks);
     match (allocations, live, change.status) {
         (0, 0, _) => Some(format!("nothing {when}")),
-        (_, 0, Status::Gone) => Some(format!("{} allocated now, all of them freed", count(allocations))),
-        (_, 0, _) => Some(format!("{} allocated before, all of them freed", count(allocations))),
+        (_, 0, Status::Gone) => Some(format!("{} allocated here now, none is left", counted(allocations, "block"))),
+        (_, 0, _) => Some(format!("{} allocated here before, none was left", counted(allocations, "block"))),
         _ => None,
     }
 }
