@@ -263,7 +263,7 @@ pub(super) struct SymbolOptions {
     #[arg(long, value_name = "DIR")]
     sysroot: Option<PathBuf>,
     /// Ask the servers of $DEBUGINFOD_URLS for debug files that are not here (needs debuginfod-find)
-    #[arg(long, num_args = 0, default_value = "", hide_default_value = true)]
+    #[arg(long, num_args = 0, default_value = "")]
     #[arg(default_missing_value = "$DEBUGINFOD_URLS", value_parser = servers)]
     debuginfod: Servers,
     /// Show only the functions that were called, not those inlined into them
