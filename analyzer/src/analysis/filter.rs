@@ -4,7 +4,7 @@ use super::fingerprint::Fingerprint;
 use super::frames::Frame;
 use super::growth::Verdict;
 use super::outstanding::Group;
-use crate::trace::{Module, Thread};
+use crate::trace::{Amount, Module, Thread};
 use libleak_format::kinds::Kind;
 use regex::Regex;
 
@@ -34,9 +34,26 @@ pub enum Wanted {
 impl Wanted {
     /// Whether a group has blocks of it.
     fn is_in(self, group: &Group) -> bool {
+        self.of(group).blocks > 0
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
         match self {
-            Wanted::Kind(kind) => group.live.kinds.of(kind).blocks > 0,
-            Wanted::Unknown => group.live.blocks.value() > group.live.kinds.known().blocks,
+            Wanted::Kind(kind) => kind.name(),
+            Wanted::Unknown => "unknown",
+        }
+    }
+
+    /// A group's blocks of it.
+    pub(super) fn of(self, group: &Group) -> Amount {
+        let (live, known) = (&group.live, group.live.kinds.known());
+        match self {
+            Wanted::Kind(kind) => live.kinds.of(kind),
+            Wanted::Unknown => Amount {
+                blocks: live.blocks.value().saturating_sub(known.blocks),
+                bytes: live.bytes.value().saturating_sub(known.bytes),
+            },
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Gives names to the frames of stacks.
 
-use crate::symbols::{FileIdentity, ModuleRef, PerfMap, Request, Resolved, Symbolizer};
+use super::held::locate;
+use crate::symbols::{FileIdentity, ModuleRef, PerfMap, Questions, Request, Resolved, Symbolizer};
 use crate::trace::{self, Module, StackEnd, StackId, Trace};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Where names come from.
@@ -143,6 +144,26 @@ impl NamedStacks {
         warnings.dedup();
         warnings
     }
+}
+
+/// Everything that reports on a trace may ask of a symbolizer, whatever is filtered and however it is grouped.
+pub fn questions(trace: &Trace) -> Questions {
+    let known = Modules::of(trace);
+    let mut questions =
+        Questions { modules: trace.modules.iter().map(module_ref).collect(), ..Questions::default() };
+    let distinct: HashSet<trace::Frame> = trace.stacks.all_frames().collect();
+    for frame in distinct {
+        match known.locate(trace, &frame) {
+            (Some(module), svma) => questions.frames.push(Request { module, svma, exact: frame.exact }),
+            (None, address) => questions.outside.push(address),
+        }
+    }
+    questions.frames.sort_unstable_by_key(|request| (request.module, request.svma, request.exact));
+    questions.outside.sort_unstable();
+    questions.outside.dedup();
+    questions.variables =
+        trace.variables().into_iter().filter_map(|address| locate(trace, address)).collect();
+    questions
 }
 
 /// A module as the symbolizer wants it.

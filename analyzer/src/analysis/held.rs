@@ -101,6 +101,14 @@ pub(super) fn held(trace: &Trace, names: &Names, groups: &[&Group]) -> Vec<Held>
     .collect()
 }
 
+/// What to ask about an address of the process's data; `None` if it is in no module.
+pub(super) fn locate(trace: &Trace, address: u64) -> Option<Request> {
+    let mut modules = trace.modules.iter().enumerate();
+    // The last one that was there.
+    let (index, module) = modules.rfind(|(_, module)| (module.start..module.end).contains(&address))?;
+    Some(Request { module: index, svma: address.wrapping_sub(module.bias), exact: true })
+}
+
 /// Variables by their addresses in the process.
 struct Variables(HashMap<u64, (usize, Option<Variable>)>);
 
@@ -112,19 +120,8 @@ impl Variables {
             data.chain(held.iter().flat_map(|held| held.classes.keys().copied())).collect();
         addresses.sort_unstable();
         addresses.dedup();
-        let module_of = |address: u64| {
-            let mut modules = trace.modules.iter().enumerate();
-            // The last one that was there.
-            modules.rfind(|(_, module)| (module.start..module.end).contains(&address))
-        };
-        let located: Vec<(u64, Request)> = addresses
-            .into_iter()
-            .filter_map(|address| {
-                let (index, module) = module_of(address)?;
-                let svma = address.wrapping_sub(module.bias);
-                Some((address, Request { module: index, svma, exact: true }))
-            })
-            .collect();
+        let located = addresses.into_iter().filter_map(|address| Some((address, locate(trace, address)?)));
+        let located: Vec<(u64, Request)> = located.collect();
         let requests: Vec<Request> = located.iter().map(|(_, request)| *request).collect();
         let found = names.symbolizer.variables(modules, &requests);
         let named = located.into_iter().zip(found);

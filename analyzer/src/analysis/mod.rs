@@ -5,6 +5,7 @@
 //! type its blocks are, as far as the names tell. [`Interval`] says how sure numbers are that were estimated from
 //! samples.
 
+mod diff;
 mod filter;
 mod findings;
 mod fingerprint;
@@ -25,12 +26,14 @@ mod suppress;
 mod totals;
 mod types;
 mod usage;
+mod value;
 mod wrong_frees;
 
+pub use diff::{Amounts, Change, Comparison, Diff, Part, Place, Side, Status, Tolerance, diff, difference};
 pub use filter::{Filter, Patterns, Wanted, WantedThread};
 pub use findings::{Finding, Rule, Severity, Subject, findings};
 pub use fingerprint::Fingerprint;
-pub use frames::{Frame, Names, module_ref};
+pub use frames::{Frame, Names, module_ref, questions};
 pub use group::{GroupBy, StackGroup};
 pub use growth::{Evidence, Growth, Rate, Summary, Verdict, judge};
 pub use held::{Held, HeldBy, Lost, NamedRoot, Step};
@@ -47,4 +50,5 @@ pub use suppress::{Suppressed, Suppressions, suppress};
 pub use totals::{Totals, totals};
 pub use types::block_type;
 pub use usage::Usage;
+pub use value::Value;
 pub use wrong_frees::{NamedStack, WrongFree, WrongFrees};

@@ -2,13 +2,14 @@
 
 use super::failure::{Failure, complain};
 use super::options::size;
+use super::output::replace;
 use crate::analysis::Rule;
 use crate::gate::{Baseline, Gate, Limits};
 use crate::report::Report;
 use clap::Args;
 use globset::Glob;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 /// What a build may go on with.
 #[derive(Args, Debug)]
@@ -107,24 +108,6 @@ impl GateOptions {
         }
         if has_changed { replace(path, |out| gate.baseline.write(out)) } else { Ok(()) }
     }
-}
-
-/// Puts a new file in the place of an old one, of which nobody sees a half.
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    // Where a link leads to.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mut new = path.as_os_str().to_owned();
-    new.push(format!(".{}.new", std::process::id()));
-    let result = std::fs::File::create(&new).map(BufWriter::new).and_then(|mut out| {
-        write(&mut out)?;
-        out.flush()?;
-        std::fs::rename(&new, path)
-    });
-    result.map_err(|error| {
-        // It may not even be there.
-        _ = std::fs::remove_file(&new);
-        Failure::file(path, format!("cannot be written: {error}"))
-    })
 }
 
 #[cfg(test)]

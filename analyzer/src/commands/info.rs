@@ -7,7 +7,6 @@ use super::output::{format, to_stdout};
 use super::progress::Progress;
 use crate::analysis::module_ref;
 use crate::report::{Format, Info};
-use crate::symbols::Request;
 use crate::trace::Span;
 use std::io;
 use std::path::PathBuf;
@@ -32,7 +31,6 @@ pub(super) struct Options {
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     options.behaviour.set_jobs()?;
     let progress = Progress::new(options.behaviour.quiet);
-    let symbolizer = options.symbols.symbolizer(None);
     let color = options.behaviour.color(&io::stdout());
     let mut status = 0;
     for (index, path) in options.traces.iter().enumerate() {
@@ -45,10 +43,8 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
         };
         progress.say("looking for debug info");
         let modules: Vec<_> = trace.modules.iter().map(module_ref).collect();
-        // Any address makes the symbolizer look for the module's files.
-        let request = |module| Request { module, svma: 0, exact: true };
-        let requests: Vec<Request> = (0..modules.len()).map(request).collect();
-        let info = Info::new(trace, symbolizer.resolve(&modules, &requests).modules());
+        let sources = load::names(&trace, &options.symbols, None).symbolizer.sources(&modules);
+        let info = Info::new(trace, &sources);
         progress.clear();
         to_stdout(|out| match options.format {
             Format::Json => info.write_json(out),

@@ -1,8 +1,10 @@
 //! The command line: one subcommand, one file; options in, exit status out.
 
 mod argv;
+mod bundle;
 mod check;
 mod completions;
+mod diff;
 mod export;
 mod failure;
 mod gating;
@@ -37,15 +39,17 @@ Examples:
   leak-analyze TRACE --module 'libfoo' --top 5  only stacks that pass through libfoo
   leak-analyze TRACE -o leaks.json              the report for programs
   leak-analyze check TRACE                      a gate: status 1 if anything is lost, leaks or is freed wrongly
+  leak-analyze diff BEFORE AFTER                what is new, gone, grown, shrunk
   leak-analyze export TRACE -o heap.pb.gz       for pprof; also flame graphs, speedscope, CSV
   leak-analyze leak-check PID                   what a running process has lost, now
+  leak-analyze bundle TRACE                     one compressed file, for a machine without the program
   leak-analyze info TRACE                       what the file holds and what it lost
   leak-analyze suppressions TRACE > known.supp  what is found, as suppressions to keep
   leak-analyze last DIR                         the newest trace of a folder that did not end well
 
 LEAK_ANALYZE_OPTS holds options that are read before those of the command line.
 
-Exit status: 0 done; 1 check, --fingerprint: found; 2 wrong usage, or a file that cannot be read as a trace;
+Exit status: 0 done; 1 check, diff --fail-on, --fingerprint: found; 2 wrong usage, or a file that cannot be read as a trace;
 3 check: not known, leak-check: there could be none; of `run`: the program's own, see leak-analyze run --help.";
 
 /// The command line.
@@ -62,6 +66,8 @@ enum Command {
     Report(report::Options),
     Run(run::Options),
     Check(check::Options),
+    Diff(diff::Options),
+    Bundle(bundle::Options),
     Export(export::Options),
     LeakCheck(leak_check::Options),
     Info(info::Options),
@@ -78,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Report(options) => report::main(options),
         Command::Run(options) => run::main(options),
         Command::Check(options) => check::main(options),
+        Command::Diff(options) => diff::main(options),
+        Command::Bundle(options) => bundle::main(options),
         Command::Export(options) => export::main(options),
         Command::LeakCheck(options) => leak_check::main(options),
         Command::Info(options) => info::main(options),

@@ -141,6 +141,27 @@ pub(super) fn write_file(
     result.map_err(|error| Failure::file(path, format!("cannot be written: {error}")))
 }
 
+/// Puts a new file in the place of an old one, of which nobody sees a half.
+pub(super) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    // Where a link leads to.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}.new", std::process::id()));
+    let result = std::fs::File::create(&new).map(BufWriter::new).and_then(|mut out| {
+        write(&mut out)?;
+        out.flush()?;
+        std::fs::rename(&new, path)
+    });
+    result.map_err(|error| {
+        // It may not even be there.
+        _ = std::fs::remove_file(&new);
+        Failure::file(path, format!("cannot be written: {error}"))
+    })
+}
+
 /// Writes to stdout.
 pub(super) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());

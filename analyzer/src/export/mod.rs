@@ -13,10 +13,9 @@ mod pprof;
 mod speedscope;
 mod stacks;
 mod suppressions;
-mod value;
 
+pub use crate::analysis::Value;
 pub use suppressions::Suppressions;
-pub use value::Value;
 
 use crate::report::Report;
 use std::ffi::OsStr;

@@ -191,25 +191,8 @@ impl Gate {
 
     /// Why what the gate asks for is not known.
     fn doubt(&self, report: &Report) -> Option<String> {
-        let trace = &report.trace;
-        if self.rules.is_empty() {
-            return None;
-        }
-        if report.totals.heap.allocations.value() == 0 && trace.lost.dropped_events > 0 {
-            return Some("nothing was recorded".to_owned());
-        }
-        if trace.settings.allocator & Allocator::EXECUTABLE != 0 {
-            return Some(
-                "the executable brings an allocator of its own, whose blocks are not seen".to_owned(),
-            );
-        }
         let asks_for_kinds = self.rules.iter().any(|rule| rule.kind().is_some());
-        // What a process held that another program has taken the place of is gone with it.
-        let is_known = matches!(trace.settings.checked, Checked::Done { .. }) || trace.ending == Ending::Exec;
-        (asks_for_kinds && !is_known).then(|| {
-            let why = unchecked_because(trace).unwrap_or("nobody says why");
-            format!("what is lost is not known: {why}")
-        })
+        if self.rules.is_empty() { None } else { doubt(report, asks_for_kinds) }
     }
 
     fn may_be_unchecked(&self, report: &Report) -> bool {
@@ -217,6 +200,23 @@ impl Gate {
         let name = executable.rsplit('/').next().unwrap_or(executable);
         self.unchecked.iter().any(|glob| glob.is_match(name))
     }
+}
+
+/// Why it is not known what a report's process holds, or of which kinds that is; `None` if it is known.
+pub fn doubt(report: &Report, asks_for_kinds: bool) -> Option<String> {
+    let trace = &report.trace;
+    if report.totals.heap.allocations.value() == 0 && trace.lost.dropped_events > 0 {
+        return Some("nothing was recorded".to_owned());
+    }
+    if trace.settings.allocator & Allocator::EXECUTABLE != 0 {
+        return Some("the executable brings an allocator of its own, whose blocks are not seen".to_owned());
+    }
+    // What a process held that another program has taken the place of is gone with it.
+    let is_known = matches!(trace.settings.checked, Checked::Done { .. }) || trace.ending == Ending::Exec;
+    (asks_for_kinds && !is_known).then(|| {
+        let why = unchecked_because(trace).unwrap_or("nobody says why");
+        format!("what is lost is not known: {why}")
+    })
 }
 
 fn retain<T>(all: &mut Vec<T>, kept: &[bool]) {

@@ -1,5 +1,6 @@
 //! Shows what an analysis found: one format, one file.
 
+mod diff;
 mod escape;
 mod estimates;
 mod finding;
@@ -13,6 +14,7 @@ pub(crate) mod names;
 mod text;
 mod wrong_frees;
 
+pub use diff::Diff;
 pub use escape::escape;
 pub(crate) use escape::is_unsafe;
 pub use finding::sentence;

@@ -45,6 +45,26 @@ impl PerfMap {
         (addr < range.end).then(|| &*self.names[range.name])
     }
 
+    /// The functions that cover these addresses, and no others.
+    pub(super) fn only(&self, addresses: &[u64]) -> PerfMap {
+        let covers =
+            |range: &&PerfRange| addresses.iter().any(|address| (range.start..range.end).contains(address));
+        let mut only = PerfMap::default();
+        for range in self.ranges.iter().filter(covers) {
+            only.ranges.push(PerfRange { name: only.names.len(), ..*range });
+            only.names.push(self.names[range.name].clone());
+        }
+        only
+    }
+
+    /// The text of a perf map with the same functions.
+    pub(super) fn to_text(&self) -> String {
+        let line = |range: &PerfRange| {
+            format!("{:x} {:x} {}\n", range.start, range.end - range.start, self.names[range.name])
+        };
+        self.ranges.iter().map(line).collect()
+    }
+
     /// Whether there are no functions at all.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()

@@ -56,6 +56,12 @@ pub(super) fn locate<'a>(module: &ModuleRef, options: &Options, files: &'a Files
     if !located.binary.as_ref().is_some_and(Image::has_dwarf) {
         located.debug = by_build_id(&module.build_id, options, files)
             .or_else(|| by_debuglink(located.binary.as_ref()?, options, files));
+        if located.debug.is_none() {
+            match by_debuginfod(&module.build_id, options, files) {
+                Ok(found) => located.debug = found,
+                Err(why) => located.warnings.push(why),
+            }
+        }
     }
     if located.debug.is_none() {
         located.warnings.extend(refused);
@@ -143,6 +149,18 @@ fn by_build_id<'a>(build_id: &[u8], options: &Options, files: &'a Files) -> Opti
     })
 }
 
+/// What a server has for the build-id, checked against it; the reason if none could be asked.
+fn by_debuginfod<'a>(
+    build_id: &[u8],
+    options: &Options,
+    files: &'a Files,
+) -> Result<Option<Image<'a>>, String> {
+    let Some(debuginfod) = &options.debuginfod else { return Ok(None) };
+    let Some(path) = debuginfod.find(build_id)? else { return Ok(None) };
+    let opened = files.open(path).ok().map(|(image, _)| image);
+    Ok(opened.filter(|image| image.build_id() == build_id))
+}
+
 /// The file `.gnu_debuglink` names, looked for where GDB does: next to the binary, in `.debug` there, and
 /// under the debug directories at the binary's own path.
 fn by_debuglink<'a>(binary: &Image<'a>, options: &Options, files: &'a Files) -> Option<Image<'a>> {
@@ -195,7 +213,8 @@ fn by_altlink<'a>(
         let (image, _) = files.open(path).ok()?;
         (image.build_id() == build_id).then_some(image)
     });
-    found.or_else(|| by_build_id(build_id, options, files))
+    let found = found.or_else(|| by_build_id(build_id, options, files));
+    found.or_else(|| by_debuginfod(build_id, options, files).ok()?)
 }
 
 /// The directory of `file`, as given and with symbolic links resolved: `/lib` is often a link to `/usr/lib`,

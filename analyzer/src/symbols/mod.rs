@@ -12,9 +12,13 @@
 //!                ELF)      symtab ─┘
 //! ```
 //!
-//! Only `files`, `locate`, `split` and `vdso` open anything; the rest works on bytes. Inputs are not
+//! [`Answers`] are what was looked up before, kept with a trace: they stand for all of that.
+//!
+//! Only `files`, `locate`, `split`, `debuginfod` and `vdso` open anything; the rest works on bytes. Inputs are not
 //! trusted: a damaged file gives a warning and fewer names, never a panic.
 
+mod answers;
+mod debuginfod;
 mod demangle;
 mod dwarf;
 mod files;
@@ -39,7 +43,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
+pub use answers::{Answers, Questions};
+pub use debuginfod::Debuginfod;
 pub use demangle::demangle;
 pub use jit::PerfMap;
 pub use parameters::without_parameters;
@@ -90,7 +97,7 @@ impl Request {
 }
 
 /// One function at an address: the physical one, or one inlined into it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// The function's name, demangled.
     pub function: Option<Arc<str>>,
@@ -129,6 +136,8 @@ pub struct Options {
     pub enabled: bool,
     /// Is told how far it is.
     pub watch: Option<Watch>,
+    /// Where debug files are asked for that are not here; `None`: nobody is asked.
+    pub debuginfod: Option<Arc<Debuginfod>>,
 }
 
 impl Default for Options {
@@ -139,12 +148,13 @@ impl Default for Options {
             inlines: true,
             enabled: true,
             watch: None,
+            debuginfod: None,
         }
     }
 }
 
 /// Where a module's names came from, best first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DebugSource {
     /// DWARF in the file itself.
     Dwarf,
@@ -181,7 +191,7 @@ impl fmt::Display for DebugSource {
 }
 
 /// What was used for one module, and what the user should know about it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleReport {
     /// Where the names came from.
     pub debug: DebugSource,
@@ -216,12 +226,29 @@ impl Resolved {
 #[derive(Debug, Clone, Default)]
 pub struct Symbolizer {
     options: Options,
+    answers: Option<Arc<Answers>>,
 }
 
 impl Symbolizer {
     /// A symbolizer with these options. Opens nothing yet.
     pub fn new(options: Options) -> Self {
-        Symbolizer { options }
+        Symbolizer { options, answers: None }
+    }
+
+    /// A symbolizer that says what was looked up before, and opens nothing.
+    pub fn answering(options: Options, answers: Arc<Answers>) -> Self {
+        Symbolizer { options, answers: Some(answers) }
+    }
+
+    /// Where the names of modules come from.
+    pub fn sources(&self, modules: &[ModuleRef]) -> Vec<ModuleReport> {
+        if let Some(answers) = self.answers.as_ref().filter(|_| self.options.enabled) {
+            return answers.sources(modules.len());
+        }
+        // Any address makes the files be looked for.
+        let request = |module| Request { module, svma: 0, exact: true };
+        let requests: Vec<Request> = (0..modules.len()).map(request).collect();
+        self.resolve(modules, &requests).modules
     }
 
     /// Whether it looks for inlined frames.
@@ -239,6 +266,9 @@ impl Symbolizer {
         };
         if !self.options.enabled {
             return resolved;
+        }
+        if let Some(answers) = &self.answers {
+            return answers.resolve(modules.len(), requests, self.options.inlines);
         }
 
         let mut jobs = jobs(modules.len(), requests);
@@ -273,6 +303,9 @@ impl Symbolizer {
         let mut found = vec![None; requests.len()];
         if !self.options.enabled {
             return found;
+        }
+        if let Some(answers) = &self.answers {
+            return answers.variables(requests);
         }
         let jobs = jobs(modules.len(), requests);
         let answers = on_workers(jobs.len(), || {

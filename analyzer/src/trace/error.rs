@@ -12,6 +12,8 @@ pub enum OpenError {
     NotAFile,
     /// The bytes are not a trace that this version reads.
     Refused(Refusal),
+    /// A bundle that cannot be unpacked: why.
+    Bundle(String),
     /// The part of the run that was asked for is bounded by a marker that the trace does not have.
     NoMarker {
         /// The marker.
@@ -33,6 +35,7 @@ impl fmt::Display for OpenError {
             OpenError::Io(error) => write!(f, "cannot be read: {error}"),
             OpenError::NotAFile => f.write_str("not a regular file; name a trace file"),
             OpenError::Refused(refusal) => refusal.fmt(f),
+            OpenError::Bundle(why) => f.write_str(why),
             OpenError::NoMarker { name, known } if known.is_empty() => {
                 write!(f, "has no marker '{name}', nor any other (libleak.h tells how to set them)")
             }

@@ -1,5 +1,6 @@
-//! The bytes of a trace: a mapped file, or memory.
+//! The bytes of a trace: a mapped file, or memory, which a bundle is unpacked into.
 
+use super::bundle::{self, Contents};
 use super::error::OpenError;
 use libleak_format::header::{HEADER_SIZE, Refusal};
 use libleak_format::{Header, record::view};
@@ -13,6 +14,8 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The bytes of one trace, readable in place.
 pub(super) struct TraceFile {
     backing: Backing,
+    /// What came with it, if it was in a bundle.
+    pub(super) bundle: Option<Contents>,
 }
 
 enum Backing {
@@ -40,15 +43,26 @@ impl TraceFile {
         // SAFETY: read-only. Concurrent stores hit fields that `libleak_format` reads as atomics, or bytes that are
         // complete before anything names them; every value is checked after it was read.
         let map = unsafe { MmapOptions::new().len(length).map(&file) }?;
-        TraceFile { backing: Backing::Mapped(map) }.checked()
+        if bundle::is_bundle(&map) {
+            return TraceFile::unpack(&map);
+        }
+        TraceFile { backing: Backing::Mapped(map), bundle: None }.checked()
     }
 
     /// A trace in memory; `bytes` are copied.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<TraceFile, OpenError> {
+        if bundle::is_bundle(bytes) {
+            return TraceFile::unpack(bytes);
+        }
         let mut words = vec![0u64; bytes.len().div_ceil(8)];
         // SAFETY: the words have room for the bytes, and were made just now.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), words.as_mut_ptr().cast(), bytes.len()) };
-        TraceFile { backing: Backing::Memory(words, bytes.len()) }.checked()
+        TraceFile { backing: Backing::Memory(words, bytes.len()), bundle: None }.checked()
+    }
+
+    fn unpack(bytes: &[u8]) -> Result<TraceFile, OpenError> {
+        let (words, length, contents) = bundle::unpack(bytes)?;
+        TraceFile { backing: Backing::Memory(words, length), bundle: Some(contents) }.checked()
     }
 
     fn checked(self) -> Result<TraceFile, OpenError> {

@@ -125,6 +125,23 @@ pub(super) fn read(file: &[u8], header: &Header, sites: &[Site], stacks: &[Vec<u
     held
 }
 
+/// Addresses of words in the data of modules that lead to blocks, and of tables of virtual functions; ascending.
+pub(super) fn variables(file: &[u8], header: &Header) -> Vec<u64> {
+    let mut warnings = Warnings::default();
+    if !Findings::open(file, header, &mut warnings).is_any() {
+        return Vec::new();
+    }
+    let roots: Table<roots::Root> = Table::open(file, RegionKind::Roots, "roots", &mut warnings);
+    let roots = roots.iter().map(|(_, root)| root);
+    let data = roots.filter(|root| RootKind::unpack(root.kind.load(Relaxed)) == Some(RootKind::Data));
+    let classes: Table<Class> = Table::open(file, RegionKind::Classes, "classes", &mut warnings);
+    let classes = classes.iter().map(|(_, class)| class.table.load(Relaxed));
+    let mut addresses: Vec<u64> = data.map(|root| root.address.load(Relaxed)).chain(classes).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
 struct Walker<'a> {
     entries: Table<'a, Entry>,
     findings: Findings<'a>,

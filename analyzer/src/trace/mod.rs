@@ -7,6 +7,7 @@
 //! Outstanding blocks are added up by site while they are read; they are never all in memory.
 
 mod births;
+mod bundle;
 mod by_thread;
 mod checkpoints;
 mod clock;
@@ -53,11 +54,13 @@ pub use stacks::{Frame, StackEnd, StackId, Stacks};
 pub use window::{Moment, Span, Window};
 pub use wrong_frees::{Allocated, WrongFree};
 
+use bundle::Contents;
 use checkpoints::Levels;
 use file::TraceFile;
 use live::{LiveBlocks, LiveTable};
 use process::Strings;
 use stacks::StackReader;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use warnings::Warnings;
@@ -145,7 +148,10 @@ impl Trace {
         let (header, bytes) = (file.header(), file.bytes());
         let strings = Strings::open(bytes);
         let process = Process::read(header, &strings);
-        let ending = process::ending(header, &process, pid);
+        let ending = match &file.bundle {
+            Some(bundle) => process::recorded_ending(header, bundle.running.is_some()),
+            None => process::ending(header, &process, pid),
+        };
         let settings = Settings::read(header, &strings, ending, &mut warnings);
         let clock = Clock::read(header);
         layout::check(&file, &mut warnings);
@@ -232,14 +238,45 @@ impl Trace {
         layout::summaries(self.file.bytes())
     }
 
+    /// The names that came with it in a bundle, as they were written; `None` if it is no bundle.
+    pub fn names(&self) -> Option<&[u8]> {
+        self.file.bundle.as_ref().map(|bundle| bundle.names.as_slice())
+    }
+
+    /// The trace of a running process as it is now: what it stores from here on is not seen.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Trace::open`].
+    pub fn snapshot(&self) -> Result<Trace, OpenError> {
+        Trace::from_bytes(&self.path, self.file.bytes())
+    }
+
+    /// Writes a bundle of it, with these names.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`, and if there is next to nothing in the trace, for its length.
+    pub fn pack(&self, out: &mut dyn io::Write, names: Vec<u8>) -> io::Result<()> {
+        let started = self.clock.started().unwrap_or(0.0);
+        let running =
+            self.duration.filter(|_| self.ending == Ending::Running).map(|seconds| started + seconds);
+        bundle::pack(out, self.file.bytes(), &Contents { names, running })
+    }
+
+    /// Addresses, in the process, of variables that reports name: those that hold blocks, and tables of virtual functions. Ascending.
+    pub fn variables(&self) -> Vec<u64> {
+        held::variables(self.file.bytes(), self.file.header())
+    }
+
     /// Seconds from the start to the end; where the end was not recorded, to the last thing that was; of a running
     /// process, to now.
     fn measure(&self) -> Option<f64> {
         let header = self.file.header();
         let end_ticks = header.end_ticks.load(Relaxed);
         if self.ending == Ending::Running {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
-            return Some((now.as_secs_f64() - self.clock.started()?).max(0.0));
+            let copied = self.file.bundle.as_ref().and_then(|bundle| bundle.running);
+            return Some((copied.or_else(now)? - self.clock.started()?).max(0.0));
         }
         if end_ticks != 0 {
             return self.clock.seconds(end_ticks);
@@ -253,6 +290,12 @@ impl Trace {
         let recorded = recorded.chain(self.checkpoints.last().map(|checkpoint| checkpoint.seconds));
         recorded.chain(self.clock.birth_seconds(last_birth as f64)).reduce(f64::max)
     }
+}
+
+/// Seconds since 1970.
+fn now() -> Option<f64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.ok().map(|now| now.as_secs_f64())
 }
 
 /// Puts the outstanding blocks to their sites.

@@ -247,12 +247,18 @@ impl HeapCounters {
 
 /// How the process ended; asks `/proc` where the file leaves it open, for this pid if it is not the one in the file.
 pub(super) fn ending(header: &Header, process: &Process, pid: Option<u32>) -> Ending {
+    let is_open = End::from_word(header.end.load(Relaxed)) == End::Open;
+    recorded_ending(header, is_open && process.is_running(pid.unwrap_or(process.pid)))
+}
+
+/// How the process ended, by the file; where that leaves it open, it runs or does not.
+pub(super) fn recorded_ending(header: &Header, is_running: bool) -> Ending {
     let status = header.end_status.load(Relaxed);
     match End::from_word(header.end.load(Relaxed)) {
         End::Exit => Ending::Exit { status },
         End::Signal => Ending::Signal { number: status },
         End::Exec => Ending::Exec,
-        End::Open if process.is_running(pid.unwrap_or(process.pid)) => Ending::Running,
+        End::Open if is_running => Ending::Running,
         End::Open => Ending::Lost,
     }
 }

@@ -53,6 +53,16 @@ impl Stacks {
         (frames, end)
     }
 
+    /// The frames of all stacks, as [`Stacks::frames`] gives them; some of them several times.
+    pub fn all_frames(&self) -> impl Iterator<Item = Frame> {
+        let of = |(frame, parent): &(Frame, StackId)| {
+            let outer = self.nodes.get(parent.0 as usize).filter(|_| parent.0 >= FIRST_NODE);
+            // At the depth limit no outer frame is looked at.
+            [*frame, Frame { exact: frame.exact || outer.is_some_and(|(outer, _)| outer.exact), ..*frame }]
+        };
+        self.nodes.iter().skip(FIRST_NODE as usize).flat_map(of)
+    }
+
     fn recorded_frames(&self, id: StackId) -> (Vec<Frame>, StackEnd) {
         let mut frames: Vec<Frame> = Vec::new();
         let mut at = id;

@@ -1,8 +1,9 @@
 //! Where names come from.
 
-use crate::symbols;
+use crate::symbols::{self, Debuginfod, Watch};
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where names come from.
 #[derive(Args, Debug)]
@@ -14,6 +15,10 @@ pub(in crate::commands) struct SymbolOptions {
     /// Look for modules and debug files below DIR instead of /
     #[arg(long, value_name = "DIR")]
     sysroot: Option<PathBuf>,
+    /// Ask the servers of $DEBUGINFOD_URLS for debug files that are not here (needs debuginfod-find)
+    #[arg(long, num_args = 0, default_value = "")]
+    #[arg(default_missing_value = "$DEBUGINFOD_URLS", value_parser = servers)]
+    debuginfod: Servers,
     /// Show only the functions that were called, not those inlined into them
     #[arg(long)]
     no_inlines: bool,
@@ -24,8 +29,9 @@ pub(in crate::commands) struct SymbolOptions {
 
 impl SymbolOptions {
     /// As the symbolizer wants them. How far it is, `watch` is told.
-    pub(in crate::commands) fn symbolizer(&self, watch: Option<symbols::Watch>) -> symbols::Symbolizer {
+    pub(in crate::commands) fn options(&self, watch: Option<Watch>) -> symbols::Options {
         let mut options = symbols::Options {
+            debuginfod: self.debuginfod.0.clone(),
             sysroot: self.sysroot.clone(),
             inlines: !self.no_inlines,
             enabled: !self.no_symbols,
@@ -33,11 +39,21 @@ impl SymbolOptions {
             ..symbols::Options::default()
         };
         options.debug_dirs.splice(0..0, self.debug_dir.iter().cloned());
-        symbols::Symbolizer::new(options)
+        options
     }
 
     /// Whether names are wanted at all.
     pub(in crate::commands) fn is_enabled(&self) -> bool {
         !self.no_symbols
     }
+}
+
+/// Who is asked for debug files, if anybody is.
+#[derive(Clone, Debug)]
+struct Servers(Option<Arc<Debuginfod>>);
+
+/// Those of the environment where the option is given, which is found to be in vain before anything else is done.
+fn servers(given: &str) -> Result<Servers, String> {
+    let wanted = (!given.is_empty()).then(|| Debuginfod::new().map(Arc::new));
+    wanted.transpose().map(Servers)
 }

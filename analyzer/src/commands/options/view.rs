@@ -2,7 +2,8 @@
 
 use super::values::{age, moment, size};
 use crate::analysis::{
-    self, Filter, Fingerprint, GroupBy, Patterns, Rule, Selection, Sort, Suppressions, Wanted, WantedThread,
+    self, Comparison, Filter, Fingerprint, GroupBy, Patterns, Rule, Selection, Sort, Suppressions, Tolerance,
+    Value, Wanted, WantedThread,
 };
 use crate::commands::failure::Failure;
 use crate::report::Layout;
@@ -204,6 +205,40 @@ impl View {
             }),
             built_in_suppressions: self.default_suppressions,
         }
+    }
+
+    /// All stacks of both sides of a comparison, and what of their differences is wanted.
+    pub(in crate::commands) fn comparison(
+        &self,
+        value: Value,
+        tolerance: Tolerance,
+        is_text: bool,
+    ) -> Result<(Selection, Comparison), Failure> {
+        if self.is_grouped() || !self.verdict.is_empty() || matches!(self.sort, SortKey::Age) {
+            return Err(Failure::usage("--group-by, --verdict and --sort age are for reports, not for diff"));
+        }
+        let mut selection = self.selection(is_text).all_of_them();
+        selection.sort = Sort::default();
+        let Filter { patterns, threads, fingerprints, .. } = selection.filter;
+        // Whatever has a number on one side only would be taken for new, or gone.
+        selection.filter = Filter { all: true, patterns, threads, fingerprints, ..Filter::default() };
+        let comparison = Comparison {
+            value,
+            kinds: self.kind.clone(),
+            tolerance,
+            min_bytes: self.min_bytes,
+            min_blocks: self.min_blocks,
+            sort: match self.sort {
+                SortKey::Bytes | SortKey::Age => value,
+                SortKey::Blocks => Value::InuseObjects,
+                SortKey::Allocations => Value::AllocObjects,
+                SortKey::Peak => Value::PeakSpace,
+                SortKey::Growth => Value::Growth,
+            },
+            all: self.all,
+            top: self.top.or(is_text.then_some(TOP)),
+        };
+        Ok((selection, comparison))
     }
 
     /// The part of the run to look at.

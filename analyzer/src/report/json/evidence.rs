@@ -99,7 +99,7 @@ pub(super) struct FreedObject<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct FrameObject<'a> {
+pub(in crate::report) struct FrameObject<'a> {
     function: Option<&'a str>,
     module: Option<String>,
     build_id: Option<String>,
@@ -204,7 +204,7 @@ pub(super) fn freed_in<'a>(entry: &'a StackEntry, trace: &Trace, limit: usize) -
     siblings.freed_in.iter().map(object).collect()
 }
 
-pub(super) fn frame_object<'a>(frame: &'a Frame, trace: &Trace) -> FrameObject<'a> {
+pub(in crate::report) fn frame_object<'a>(frame: &'a Frame, trace: &Trace) -> FrameObject<'a> {
     let module = frame.module.and_then(|index| trace.modules.get(index));
     FrameObject {
         function: frame.function.as_deref(),

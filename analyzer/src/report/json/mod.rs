@@ -42,9 +42,8 @@ use crate::analysis::{
     Finding, GroupBy, Growth, Interval, Rule, StackEntry, StackGroup, Suppressed, Usage, findings,
 };
 use crate::trace::{Amount, Checked, Ending, Estimate, KindCounts, Lost, Settings, StackEnd, Thread, Trace};
-use evidence::{
-    FrameObject, FreedInObject, HeldByObject, LostObject, WrongFreeObject, frame_object, freed_in,
-};
+pub(in crate::report) use evidence::{FrameObject, frame_object};
+use evidence::{FreedInObject, HeldByObject, LostObject, WrongFreeObject, freed_in};
 use libleak_format::Origin;
 use libleak_format::kinds::Kind;
 use serde::Serialize;

@@ -12,6 +12,7 @@ mod wrong_free;
 
 pub use answer::command;
 pub(super) use answer::ending;
+pub(super) use stack::write_frames;
 pub use style::Layout;
 pub(super) use style::{Style, WIDTH, wrap};
 

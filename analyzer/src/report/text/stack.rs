@@ -98,7 +98,7 @@ fn write(
 }
 
 /// The frames of a stack, of which so many at the end are for start-up, and what there is beyond those shown.
-pub(super) fn write_frames(
+pub(in crate::report) fn write_frames(
     text: &Text,
     frames: &[Frame],
     startup: usize,

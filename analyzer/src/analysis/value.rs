@@ -1,6 +1,6 @@
-//! The number that stands for a stack where a format has one.
+//! The number that stands for a stack where there is room for one.
 
-use crate::analysis::Group;
+use super::outstanding::Group;
 
 /// A number of a stack, by the names of pprof's heap profiles where those have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Value {
     }
 
     /// The number of one stack.
-    pub(super) fn of(self, group: &Group) -> u64 {
+    pub fn of(self, group: &Group) -> u64 {
         match self {
             Value::InuseSpace => group.live.bytes.value(),
             Value::InuseObjects => group.live.blocks.value(),
