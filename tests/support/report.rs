@@ -277,11 +277,13 @@ pub struct Freed {
 pub struct StackGroup {
     #[serde(rename = "type")]
     pub block_type: Option<String>,
+    pub name: Option<String>,
+    pub tid: Option<u32>,
     pub stacks: usize,
-    pub allocations: u64,
+    pub allocations: Option<u64>,
     pub live_blocks: u64,
     pub live_bytes: u64,
-    pub kinds: Kinds,
+    pub kinds: Option<Kinds>,
 }
 
 /// What a stack does over time.

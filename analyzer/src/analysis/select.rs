@@ -85,7 +85,7 @@ pub struct StackEntry {
     /// Where blocks of it were freed.
     pub siblings: Siblings,
     /// Whether it is several stacks that look the same.
-    is_merged: bool,
+    pub(super) is_merged: bool,
 }
 
 /// The wanted stacks, and what there is besides.
@@ -191,11 +191,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     if selection.group_by == GroupBy::Type {
         add_held(trace, names, &mut entries);
     }
-    selected.groups = group(trace, &entries, selection.group_by, selection.sort);
-    if let (Some(groups), Some(top)) = (&mut selected.groups, selection.top) {
-        selected.more_groups = groups.len().saturating_sub(top);
-        groups.truncate(top);
-    }
+    selected.add_up(trace, &entries, selection);
     if let Some(top) = selection.top.filter(|top| *top < entries.len()) {
         selected.cut(entries.split_off(top).iter().map(|entry| &entry.group));
     }
@@ -208,7 +204,17 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
 }
 
 impl Selected {
-    fn cut<'a>(&mut self, groups: impl Iterator<Item = &'a Group>) {
+    /// Adds stacks up as is wanted.
+    pub(super) fn add_up(&mut self, trace: &Trace, entries: &[StackEntry], selection: &Selection) {
+        self.groups = group(trace, entries, selection.group_by, selection.sort);
+        if let (Some(groups), Some(top)) = (&mut self.groups, selection.top) {
+            self.more_groups = groups.len().saturating_sub(top);
+            groups.truncate(top);
+        }
+    }
+
+    /// Counts what is left out because of [`Selection::top`].
+    pub(super) fn cut<'a>(&mut self, groups: impl Iterator<Item = &'a Group>) {
         for group in groups.filter(|group| group.live.blocks.value() > 0) {
             self.more += 1;
             self.more_bytes = self.more_bytes.saturating_add(group.live.bytes.value());
@@ -243,7 +249,7 @@ fn sort(groups: &mut [Group], by: Sort) {
 
 /// What groups are sorted by, ascending: inherited blocks last, since they are not the process's own doing; ties go to more
 /// bytes, then more blocks, then to whichever came first.
-fn order(group: &Group, by: Sort) -> (bool, Reverse<u64>, Reverse<u64>, Reverse<u64>) {
+pub(super) fn order(group: &Group, by: Sort) -> (bool, Reverse<u64>, Reverse<u64>, Reverse<u64>) {
     let (blocks, bytes) = (group.live.blocks.value(), group.live.bytes.value());
     let first = match by {
         Sort::Bytes => bytes,

@@ -5,6 +5,7 @@ use super::load;
 use super::options::{Behaviour, Reporting, SymbolOptions, View};
 use super::output::{Outputs, to_stdout};
 use super::progress::Progress;
+use crate::analysis::{GroupBy, Selection};
 use crate::report::Report;
 use crate::trace::{Span, Trace};
 use std::io;
@@ -19,13 +20,19 @@ pub(super) struct Options {
     /// Trace files
     #[arg(value_name = "TRACE", required = true)]
     traces: Vec<PathBuf>,
+    /// Add the traces up: one report, in which stacks of the same fingerprint are one
+    #[arg(long, help_heading = "What to show")]
+    merge: bool,
     #[command(flatten)]
     reporting: Reporting,
 }
 
 /// Reports on every trace that can be read; the status tells whether all could.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
-    Printer::new(&options.reporting)?.print_all(&options.traces)
+    let mut printer = Printer::new(&options.reporting)?;
+    // What is of one trace is its report.
+    printer.merges = options.merge && options.traces.len() > 1;
+    printer.print_all(&options.traces)
 }
 
 /// Makes reports and prints them, for commands whose output they are.
@@ -36,6 +43,8 @@ pub(super) struct Printer<'a> {
     outputs: Outputs,
     /// What part of the run is asked for.
     pub(super) span: Span,
+    /// Whether reports are added up.
+    merges: bool,
     /// How far it has come.
     pub(super) progress: Progress,
 }
@@ -57,7 +66,7 @@ impl<'a> Printer<'a> {
         let span = view.span()?;
         behaviour.set_jobs()?;
         let progress = Progress::new(behaviour.quiet);
-        Ok(Printer { view, symbols, behaviour, outputs, span, progress })
+        Ok(Printer { view, symbols, behaviour, outputs, span, merges: false, progress })
     }
 
     /// Reports on every trace that can be read; the status tells whether all could.
@@ -70,6 +79,11 @@ impl<'a> Printer<'a> {
                 Err(failure) => status = failure.report(),
             }
         }
+        if self.merges {
+            let mut selection = self.outputs.selection(self.view);
+            selection.fold = false;
+            reports = Report::merged(reports, &selection).into_iter().collect();
+        }
         if reports.is_empty() {
             return Ok(status);
         }
@@ -79,7 +93,11 @@ impl<'a> Printer<'a> {
 
     /// The report on a trace.
     pub(super) fn report(&self, trace: Trace) -> Report {
-        let selection = self.outputs.selection(self.view);
+        let mut selection = self.outputs.selection(self.view);
+        if self.merges {
+            selection = Selection { group_by: GroupBy::Stack, fold: false, ..selection.all_of_them() };
+            selection.filter.suppressed = true;
+        }
         let mut report = load::report(trace, &selection, self.view, self.symbols, &self.progress);
         report.next = next(&report);
         report

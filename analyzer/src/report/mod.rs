@@ -10,6 +10,7 @@ mod info;
 pub(crate) mod json;
 pub(crate) mod json_text;
 mod lost;
+mod merge;
 pub(crate) mod names;
 mod text;
 mod wrong_frees;
@@ -54,6 +55,8 @@ pub struct Report {
     pub is_kept: bool,
     /// Commands to try next.
     pub next: Vec<String>,
+    /// Those that were added up, without their stacks, if it is of several traces ([`Report::merged`]).
+    pub parts: Vec<Report>,
 }
 
 impl Report {
@@ -70,7 +73,7 @@ impl Report {
         let is_own_heap =
             |group: &Group| group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping();
         let outstanding_stacks = groups.iter().filter(|group| is_own_heap(group)).count();
-        let growth = Summary::of(&groups);
+        let growth = Summary::of(groups.iter());
         let selected = select(&trace, groups, selection, names);
         Report {
             totals: totals(&trace),
@@ -84,6 +87,7 @@ impl Report {
             trace,
             is_kept: true,
             next: Vec::new(),
+            parts: Vec::new(),
         }
     }
 
@@ -111,6 +115,13 @@ impl Report {
 
     /// Everything that readers of the numbers should know, sentences without a final stop.
     pub fn warnings(&self) -> Vec<String> {
+        if !self.parts.is_empty() {
+            let of = |part: &Report| {
+                let path = part.trace.path.to_string_lossy().into_owned();
+                part.warnings().into_iter().map(move |warning| format!("{}: {warning}", names::base(&path)))
+            };
+            return self.parts.iter().flat_map(of).collect();
+        }
         let mut warnings = self.trace.warnings.clone();
         warnings.extend(lost::window(&self.trace));
         warnings.extend(lost::undecided(&self.trace));

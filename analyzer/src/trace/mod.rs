@@ -22,6 +22,7 @@ mod kinds;
 mod layout;
 mod live;
 mod markers;
+mod merge;
 mod modules;
 mod process;
 mod sites;
@@ -62,6 +63,7 @@ use process::Strings;
 use stacks::StackReader;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use warnings::Warnings;
 
@@ -105,7 +107,7 @@ pub struct Trace {
     pub undecided: Vec<Undecided>,
     /// What was found damaged and skipped, and what cannot be known; sentences without a final stop.
     pub warnings: Vec<String>,
-    file: TraceFile,
+    file: Arc<TraceFile>,
 }
 
 impl Trace {
@@ -125,7 +127,7 @@ impl Trace {
     ///
     /// Those of [`Trace::open`], and if there is no such part.
     pub fn open_within(path: &Path, span: &Span, pid: Option<u32>) -> Result<Trace, OpenError> {
-        let file = TraceFile::open(path)?;
+        let file = Arc::new(TraceFile::open(path)?);
         if !span.has_ages() {
             return Trace::read(path, file, span, pid);
         }
@@ -140,10 +142,10 @@ impl Trace {
     ///
     /// If the bytes are no trace, or one that this version does not know.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Trace, OpenError> {
-        Trace::read(path, TraceFile::from_bytes(bytes)?, &Span::default(), None)
+        Trace::read(path, Arc::new(TraceFile::from_bytes(bytes)?), &Span::default(), None)
     }
 
-    fn read(path: &Path, file: TraceFile, span: &Span, pid: Option<u32>) -> Result<Trace, OpenError> {
+    fn read(path: &Path, file: Arc<TraceFile>, span: &Span, pid: Option<u32>) -> Result<Trace, OpenError> {
         let mut warnings = Warnings::default();
         let (header, bytes) = (file.header(), file.bytes());
         let strings = Strings::open(bytes);

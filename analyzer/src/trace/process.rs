@@ -146,6 +146,31 @@ impl Lost {
             unrecorded_wrong_frees: record.unrecorded_wrong_frees.load(Relaxed),
         }
     }
+
+    /// Adds what another trace does not hold.
+    pub(super) fn add(&mut self, other: &Lost) {
+        let counters = [
+            (&mut self.dropped_events, other.dropped_events),
+            (&mut self.overwritten_events, other.overwritten_events),
+            (&mut self.ring_misses, other.ring_misses),
+            (&mut self.truncated_stacks, other.truncated_stacks),
+            (&mut self.incomplete_stacks, other.incomplete_stacks),
+            (&mut self.unknown_frees, other.unknown_frees),
+            (&mut self.missed_frees, other.missed_frees),
+            (&mut self.untracked_blocks, other.untracked_blocks),
+            (&mut self.unfollowed_children, other.unfollowed_children),
+            (&mut self.untracked_modules, other.untracked_modules),
+            (&mut self.untracked_threads, other.untracked_threads),
+            (&mut self.untracked_mappings, other.untracked_mappings),
+            (&mut self.oversized_blocks, other.oversized_blocks),
+            (&mut self.refused_growth, other.refused_growth),
+            (&mut self.wrong_stacks, other.wrong_stacks),
+            (&mut self.unrecorded_wrong_frees, other.unrecorded_wrong_frees),
+        ];
+        for (mine, theirs) in counters {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
 }
 
 /// Strings of a file: names for offsets.

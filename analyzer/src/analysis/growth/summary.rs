@@ -18,9 +18,9 @@ pub struct Summary {
 
 impl Summary {
     /// Of these groups, which have been judged, without those that are suppressed.
-    pub fn of(groups: &[Group]) -> Summary {
+    pub fn of<'a>(groups: impl Iterator<Item = &'a Group>) -> Summary {
         let mut summary = Summary::default();
-        let judged = groups.iter().filter(|group| group.suppressed_by.is_none());
+        let judged = groups.filter(|group| group.suppressed_by.is_none());
         for growth in judged.filter_map(|group| group.growth) {
             let rate = growth.rate.map_or(0.0, |rate| rate.bytes_per_hour);
             match growth.verdict {

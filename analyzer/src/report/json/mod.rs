@@ -28,6 +28,9 @@
 //! `freed_in` are the stacks that freed blocks of a stack, by a sample of the frees (`samples` of them, exact if they are as many as
 //! were freed); shares of less than 1 in all mean that others were freed elsewhere.
 //!
+//! With `--merge` one object is the sum of several traces, which `traces` has: `trace` tells what they have in common, peaks are upper
+//! bounds, `growth` is that of the trace where it is worst, and births and lifetimes, which are of one process, are `null`.
+//!
 //! `type` is the type of a stack's blocks where the allocating functions tell it, `null` where they do not. With
 //! `--group-by` there are `groups`, too, of the process's own blocks of the heap, and `grouped_by` says of what; the `name` of a group is
 //! `null` where that is not known. A thread has its `tid`, and its numbers are of outstanding blocks only: the others are `null`.
@@ -68,6 +71,8 @@ pub(super) fn write(out: &mut dyn io::Write, reports: &[Report], layout: &Layout
 struct Document<'a> {
     schema: &'static str,
     trace: TraceObject<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    traces: Vec<TraceObject<'a>>,
     totals: TotalsObject,
     stacks: Vec<StackObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,6 +248,7 @@ impl<'a> Document<'a> {
         Document {
             schema: "libleak-report/1",
             trace: TraceObject::new(report),
+            traces: report.parts.iter().map(TraceObject::new).collect(),
             totals: TotalsObject::new(report),
             stacks: stacks.map(|entry| StackObject::new(entry, &report.trace, layout)).collect(),
             grouped_by: groups.map(|_| by.name()),

@@ -4,7 +4,7 @@ use super::{Text, WIDTH};
 use crate::analysis::own_frame;
 use crate::report::estimates::Wording;
 use crate::report::json::unchecked_because;
-use crate::report::{counted, duration, escape, growth, names, size, wrong_frees};
+use crate::report::{Report, counted, duration, escape, growth, names, size, wrong_frees};
 use crate::trace::{Checked, Ending, Process};
 use libleak_format::kinds::Kind;
 use std::io;
@@ -23,6 +23,9 @@ pub(super) fn write(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
 /// `./server (pid 4711): 12 min 4 s, ended by SIGINT, every allocation recorded`
 fn title(text: &Text) -> String {
     let trace = &text.report.trace;
+    if !text.report.parts.is_empty() {
+        return merged_title(&text.report.parts);
+    }
     let mut facts: Vec<String> = trace.duration.map(duration).into_iter().collect();
     facts.push(ending(trace.ending));
     facts.push(match trace.settings.sample_bytes {
@@ -45,6 +48,33 @@ fn title(text: &Text) -> String {
         None => names::base(&whole).to_owned(),
     };
     format!("{}{facts}", names::start_of(&short, room))
+}
+
+/// `3 processes: ./server, ./client; exit status 0 (2), ended by SIGINT`
+fn merged_title(parts: &[Report]) -> String {
+    let mut programs: Vec<String> = Vec::new();
+    let mut endings: Vec<(String, u64)> = Vec::new();
+    for part in parts {
+        let whole = command(&part.trace.process);
+        let program = names::base(whole.split(' ').next().unwrap_or_default()).to_owned();
+        if !programs.contains(&program) {
+            programs.push(program);
+        }
+        let ending = ending(part.trace.ending);
+        match endings.iter_mut().find(|known| known.0 == ending) {
+            Some(known) => known.1 += 1,
+            None => endings.push((ending, 1)),
+        }
+    }
+    let times = |(ending, times): &(String, u64)| match times {
+        1 => ending.clone(),
+        _ => format!("{ending} ({times})"),
+    };
+    let endings: Vec<String> = endings.iter().map(times).collect();
+    let start = format!("{}: ", counted(parts.len() as u64, "process").replace("processs", "processes"));
+    let end = format!("; {}", endings.join(", "));
+    let room = WIDTH.saturating_sub(start.chars().count() + end.chars().count()).max(24);
+    format!("{start}{}{end}", names::start_of(&programs.join(", "), room))
 }
 
 /// The command line, or what is known of it.

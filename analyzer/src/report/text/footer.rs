@@ -8,6 +8,8 @@ use std::io;
 const INDENT: usize = 7;
 /// Warnings that are shown at most; JSON has all of them.
 const MAX_WARNINGS: usize = 12;
+/// Traces that are named at most where several are added up.
+const MAX_PARTS: usize = 8;
 
 pub(super) fn write(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out)?;
@@ -41,6 +43,14 @@ pub(super) fn write(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
         paragraph(out, "note:", sentence, str::to_owned)?;
     }
     writeln!(out)?;
+    for (index, part) in text.report.parts.iter().enumerate().take(MAX_PARTS) {
+        let path = part.trace.path.to_string_lossy();
+        let label = if index == 0 { "trace:" } else { "" };
+        writeln!(out, "{label:INDENT$}{} ({})", escape(&path), size(part.trace.size))?;
+    }
+    if text.report.parts.len() > MAX_PARTS {
+        writeln!(out, "{:INDENT$}… {} more", "", text.report.parts.len() - MAX_PARTS)?;
+    }
     if text.report.is_kept {
         let path = trace.path.to_string_lossy();
         writeln!(out, "{:INDENT$}{} ({})", "trace:", escape(&path), size(trace.size))?;
