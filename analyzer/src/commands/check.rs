@@ -55,11 +55,14 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let selection = reporting.view.selection(true).all_of_them();
     let mut status = 0;
     let mut reports: Vec<Report> = Vec::new();
-    for path in &traces {
-        match load::trace(path, &span, &progress) {
-            Ok(trace) => {
-                reports.push(load::report(trace, &selection, &reporting.view, &reporting.symbols, &progress))
-            }
+    let symbolizer = reporting.symbols.symbolizer();
+    let read = |path: &PathBuf| {
+        load::trace(path, &span, &progress)
+            .map(|trace| load::report(trace, &selection, &reporting.view, &symbolizer, &progress))
+    };
+    for report in load::each(&traces, &progress, read) {
+        match report {
+            Ok(report) => reports.push(report),
             Err(failure) => status = failure.report(),
         }
     }

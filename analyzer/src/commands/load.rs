@@ -1,17 +1,22 @@
 //! Reads traces and makes reports of them: where files are opened for an analysis.
 
 use super::failure::Failure;
-use super::options::{SymbolOptions, View};
+use super::options::View;
 use super::progress::Progress;
 use crate::analysis::{Names, Selection};
 use crate::report::{Report, escape};
-use crate::symbols::PerfMap;
+use crate::symbols::{PerfMap, Symbolizer};
 use crate::trace::{Span, Trace};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A perf map larger than this is not read.
 const MAX_PERF_MAP: u64 = 256 << 20;
+/// Stack of a thread that reads traces, as large as the first thread's.
+const STACK: usize = 8 << 20;
 
 /// Reads the trace at `path`, or what was born within a part of it.
 pub(super) fn trace(path: &Path, span: &Span, progress: &Progress) -> Result<Trace, Failure> {
@@ -26,16 +31,43 @@ pub(super) fn report(
     trace: Trace,
     selection: &Selection,
     view: &View,
-    symbols: &SymbolOptions,
+    symbolizer: &Symbolizer,
     progress: &Progress,
 ) -> Report {
     progress.say("looking up names");
-    let jit = if symbols.is_enabled() { perf_map(&trace) } else { None };
-    let names = Names { symbolizer: symbols.symbolizer(), jit: jit.unwrap_or_default() };
+    let jit = if symbolizer.is_enabled() { perf_map(&trace) } else { None };
+    let names = Names { symbolizer: symbolizer.clone(), jit: jit.unwrap_or_default() };
     let mut report = Report::new(trace, selection, &names);
     report.memory_limit = view.memory_limit.or(report.memory_limit);
     progress.clear();
     report
+}
+
+/// Does something with every trace, several at a time (`--jobs`); what comes of it, in the traces' order.
+///
+/// Not by rayon, whose threads would begin with other traces while they wait for a part of one.
+pub(super) fn each<P: Sync, T: Send + Sync>(
+    traces: &[P],
+    progress: &Progress,
+    work: impl Fn(&P) -> T + Sync,
+) -> Vec<T> {
+    let results: Vec<OnceLock<T>> = traces.iter().map(|_| OnceLock::new()).collect();
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let some = || loop {
+        let place = next.fetch_add(1, Relaxed);
+        let Some((trace, result)) = traces.get(place).zip(results.get(place)) else { break };
+        _ = result.set(work(trace));
+        progress.say(&format!("{} of {} traces read", done.fetch_add(1, Relaxed) + 1, traces.len()));
+    };
+    thread::scope(|scope| {
+        for _ in 1..rayon::current_num_threads().min(traces.len()) {
+            // Without it the others do all.
+            _ = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, some);
+        }
+        some();
+    });
+    progress.clear();
+    results.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
 /// The names that a JIT of the process left (`/tmp/perf-PID.map`, as Linux' perf reads them). A file from before the

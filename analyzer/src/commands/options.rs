@@ -245,11 +245,6 @@ impl SymbolOptions {
         options.debug_dirs.splice(0..0, self.debug_dir.iter().cloned());
         symbols::Symbolizer::new(options)
     }
-
-    /// Whether names are wanted at all.
-    pub(super) fn is_enabled(&self) -> bool {
-        !self.no_symbols
-    }
 }
 
 /// How to behave.

@@ -6,6 +6,7 @@ use super::options::{Behaviour, Reporting, SymbolOptions, View};
 use super::output::{Outputs, to_stdout};
 use super::progress::Progress;
 use crate::report::Report;
+use crate::symbols::Symbolizer;
 use crate::trace::{Span, Trace};
 use std::io;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
 /// Makes reports and prints them, for commands whose output they are.
 pub(super) struct Printer<'a> {
     view: &'a View,
-    symbols: &'a SymbolOptions,
+    symbolizer: Symbolizer,
     behaviour: &'a Behaviour,
     outputs: Outputs,
     /// What part of the run is asked for.
@@ -57,16 +58,18 @@ impl<'a> Printer<'a> {
         let span = view.span()?;
         behaviour.set_jobs()?;
         let progress = Progress::new(behaviour.quiet);
-        Ok(Printer { view, symbols, behaviour, outputs, span, progress })
+        Ok(Printer { view, symbolizer: symbols.symbolizer(), behaviour, outputs, span, progress })
     }
 
     /// Reports on every trace that can be read; the status tells whether all could.
     pub(super) fn print_all(&self, traces: &[PathBuf]) -> Result<u8, Failure> {
         let mut status = 0;
         let mut reports: Vec<Report> = Vec::new();
-        for path in traces {
-            match load::trace(path, &self.span, &self.progress) {
-                Ok(trace) => reports.push(self.report(trace)),
+        let read =
+            |path: &PathBuf| load::trace(path, &self.span, &self.progress).map(|trace| self.report(trace));
+        for report in load::each(traces, &self.progress, read) {
+            match report {
+                Ok(report) => reports.push(report),
                 Err(failure) => status = failure.report(),
             }
         }
@@ -80,7 +83,7 @@ impl<'a> Printer<'a> {
     /// The report on a trace.
     pub(super) fn report(&self, trace: Trace) -> Report {
         let selection = self.outputs.selection(self.view);
-        let mut report = load::report(trace, &selection, self.view, self.symbols, &self.progress);
+        let mut report = load::report(trace, &selection, self.view, &self.symbolizer, &self.progress);
         report.next = next(&report);
         report
     }

@@ -21,6 +21,7 @@ mod files;
 mod generic;
 mod image;
 mod jit;
+mod known;
 mod locate;
 mod minidebug;
 mod parameters;
@@ -39,6 +40,8 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use known::Known;
+
 pub use demangle::demangle;
 pub use jit::PerfMap;
 pub use parameters::without_parameters;
@@ -49,7 +52,7 @@ pub use variables::Variable;
 const WORKER_STACK: usize = 256 << 20;
 
 /// A module (executable, shared object, vdso) as the traced process saw it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ModuleRef {
     /// Its path in the traced process; may end in " (deleted)".
     pub path: PathBuf,
@@ -60,7 +63,7 @@ pub struct ModuleRef {
 }
 
 /// What tells two versions of a file without build-id apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
     /// Size in bytes.
     pub size: u64,
@@ -207,16 +210,23 @@ impl Resolved {
     }
 }
 
-/// Looks addresses up in modules.
+/// Looks addresses up in modules. What it has found it knows from then on, and so do its clones: of hundreds of traces of one program
+/// only the first costs anything.
 #[derive(Debug, Clone, Default)]
 pub struct Symbolizer {
     options: Options,
+    known: Arc<Known>,
 }
 
 impl Symbolizer {
     /// A symbolizer with these options. Opens nothing yet.
     pub fn new(options: Options) -> Self {
-        Symbolizer { options }
+        Symbolizer { options, known: Arc::default() }
+    }
+
+    /// Whether it looks for names at all.
+    pub fn is_enabled(&self) -> bool {
+        self.options.enabled
     }
 
     /// Whether it looks for inlined frames.
@@ -239,11 +249,13 @@ impl Symbolizer {
         let mut jobs = jobs(modules.len(), requests);
         // The longest first, so that no thread is left with it at the end.
         jobs.sort_by_key(|job| std::cmp::Reverse(job.probes.len()));
-        let answers = on_workers(jobs.len(), || {
-            jobs.par_iter()
-                .with_max_len(1)
-                .map(|job| resolve::module(&modules[job.module], &job.probes, &self.options))
-                .collect::<Vec<_>>()
+        let known = jobs.iter().map(|job| self.known.recall(&modules[job.module], &job.probes));
+        let known: Vec<_> = known.collect();
+        let answer = |job: &Job| self.known.answer(&modules[job.module], &job.probes, &self.options);
+        let unknown = known.iter().filter(|answer| answer.is_none()).count();
+        let answers = on_workers(unknown, || {
+            let all = jobs.par_iter().zip(known).with_max_len(1);
+            all.map(|(job, known)| known.unwrap_or_else(|| answer(job))).collect::<Vec<_>>()
         });
 
         for (job, answer) in jobs.iter().zip(answers) {
@@ -268,7 +280,8 @@ impl Symbolizer {
         }
         let jobs = jobs(modules.len(), requests);
         let answers = on_workers(jobs.len(), || {
-            let answer = |job: &Job| variables::module(&modules[job.module], &job.probes, &self.options);
+            let answer =
+                |job: &Job| self.known.variables(&modules[job.module], &job.probes, &self.options);
             jobs.par_iter().with_max_len(1).map(answer).collect::<Vec<_>>()
         });
         for (job, answer) in jobs.iter().zip(answers) {
@@ -317,6 +330,9 @@ fn jobs(modules: usize, requests: &[Request]) -> Vec<Job> {
 
 /// Runs `work` on threads with large stacks, or on the current ones where those cannot be had.
 fn on_workers<T: Send>(jobs: usize, work: impl FnOnce() -> T + Send) -> T {
+    if jobs == 0 {
+        return work();
+    }
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(jobs.clamp(1, cores))

@@ -12,7 +12,7 @@ use crate::gate::{Gate, Judgement, Outcome, write_json, write_text};
 use crate::report::{Format, Layout, Report, counted, escape, size};
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Children that get a line at most.
 const MAX_LINES: usize = 20;
@@ -85,19 +85,22 @@ impl Summary<'_> {
         let selection =
             if is_gated { view.selection(true).all_of_them() } else { self.outputs.selection(view) };
         let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
-        let mut reports = Vec::new();
-        for path in paths {
-            let trace = load::trace(path, &view.span()?, self.progress)?;
-            let mut report = load::report(trace, &selection, view, symbols, self.progress);
+        let paths: Vec<&PathBuf> = paths.collect();
+        let (span, symbolizer) = (view.span()?, symbols.symbolizer());
+        let read = |path: &&PathBuf| {
+            let trace = load::trace(path, &span, self.progress)?;
+            let mut report = load::report(trace, &selection, view, &symbolizer, self.progress);
             report.is_kept = !self.recording.is_temporary || report.has_findings();
-            if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(path)) {
+            if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(*path)) {
                 report.trace.path = kept.to_owned();
                 report.is_kept = true;
             }
             report.next = self.next(&report);
-            reports.push(report);
-        }
-        Ok((reports, listed))
+            Ok(report)
+        };
+        let reports: Result<Vec<Report>, Failure> =
+            load::each(&paths, self.progress, read).into_iter().collect();
+        Ok((reports?, listed))
     }
 
     fn write_reports(&self, reports: &[Report], others: &[Other]) -> Result<(), Failure> {
