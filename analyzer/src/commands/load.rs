@@ -26,6 +26,16 @@ pub(super) fn trace(path: &Path, span: &Span, progress: &Progress) -> Result<Tra
     trace
 }
 
+/// Reads the trace at `path` if its process is one that is asked for.
+pub(super) fn wanted(
+    path: &Path,
+    span: &Span,
+    view: &View,
+    progress: &Progress,
+) -> Result<Option<Trace>, Failure> {
+    trace(path, span, progress).map(|trace| Some(trace).filter(|trace| view.wants(&trace.process)))
+}
+
 /// Analyses a trace.
 pub(super) fn report(
     trace: Trace,

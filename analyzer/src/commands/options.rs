@@ -3,11 +3,12 @@
 use super::failure::Failure;
 use super::output::OutputOptions;
 use crate::analysis::{self, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Wanted};
-use crate::report::Layout;
+use crate::report::{Layout, base};
 use crate::symbols;
-use crate::trace::{Moment, Span};
+use crate::trace::{Moment, Process, Span};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use globset::Glob;
 use regex::Regex;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -75,6 +76,12 @@ pub(super) struct View {
     /// No stacks with a function, file or module that matches (repeatable)
     #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
     ignore: Vec<Regex>,
+    /// Only processes of executables whose names match (repeatable)
+    #[arg(long, value_name = "GLOB", action = clap::ArgAction::Append)]
+    executable: Vec<Glob>,
+    /// No processes of executables whose names match (repeatable)
+    #[arg(long, value_name = "GLOB", action = clap::ArgAction::Append)]
+    ignore_executable: Vec<Glob>,
     /// No findings where suppressions of FILE match: LeakSanitizer's (leak:PATTERN) or Valgrind's format (repeatable)
     #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(suppressions))]
     #[arg(action = clap::ArgAction::Append)]
@@ -196,6 +203,13 @@ impl View {
     pub(super) fn span(&self) -> Result<Span, Failure> {
         let span = Span { from: self.from.clone(), to: self.to.clone() };
         if span.is_empty() { Err(Failure::usage("--from must be earlier than --to")) } else { Ok(span) }
+    }
+
+    /// Whether processes of this one's executable are wanted.
+    pub(super) fn wants(&self, process: &Process) -> bool {
+        let name = base(&process.executable);
+        let is_one_of = |globs: &[Glob]| globs.iter().any(|glob| glob.compile_matcher().is_match(name));
+        (self.executable.is_empty() || is_one_of(&self.executable)) && !is_one_of(&self.ignore_executable)
     }
 
     /// Whether stacks are to be added up.
@@ -323,7 +337,6 @@ fn suppressions(path: PathBuf) -> Result<Suppressions, String> {
         .map_err(|(line, why)| format!("{name}:{line}: {why}"))
 }
 
-/// Seconds, with a suffix or without: `90`, `1.5s`, `5m`, `1h`, `2d`.
 /// A time, or a marker: any name that does not begin like a number, or stands after `marker:`.
 fn moment(text: &str) -> Result<Moment, String> {
     match text.strip_prefix("marker:") {
@@ -333,7 +346,8 @@ fn moment(text: &str) -> Result<Moment, String> {
     }
 }
 
-fn time(text: &str) -> Result<f64, String> {
+/// Seconds, with a suffix or without: `90`, `1.5s`, `5m`, `1h`, `2d`.
+pub(super) fn time(text: &str) -> Result<f64, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[number.len()..] {
         "" | "s" => Some(1.0),

@@ -128,7 +128,11 @@ impl Outputs {
     }
 }
 
-fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+/// Writes a file.
+pub(super) fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
     let result = std::fs::File::create(path).map(BufWriter::new).and_then(|mut file| {
         write(&mut file)?;
         file.flush()

@@ -65,11 +65,13 @@ impl<'a> Printer<'a> {
     pub(super) fn print_all(&self, traces: &[PathBuf]) -> Result<u8, Failure> {
         let mut status = 0;
         let mut reports: Vec<Report> = Vec::new();
-        let read =
-            |path: &PathBuf| load::trace(path, &self.span, &self.progress).map(|trace| self.report(trace));
+        let read = |path: &PathBuf| -> Result<Option<Report>, Failure> {
+            let trace = load::wanted(path, &self.span, self.view, &self.progress)?;
+            Ok(trace.map(|trace| self.report(trace)))
+        };
         for report in load::each(traces, &self.progress, read) {
             match report {
-                Ok(report) => reports.push(report),
+                Ok(report) => reports.extend(report),
                 Err(failure) => status = failure.report(),
             }
         }

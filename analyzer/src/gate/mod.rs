@@ -3,6 +3,7 @@
 
 mod baseline;
 mod json;
+mod programs;
 mod text;
 
 pub use baseline::Baseline;
@@ -10,7 +11,7 @@ pub use json::write as write_json;
 pub use text::write as write_text;
 
 use crate::analysis::{Finding, Fingerprint, Rule, Subject, findings};
-use crate::report::{Report, sentence, unchecked_because};
+use crate::report::{Report, ending, sentence, unchecked_because};
 use crate::trace::{Checked, Ending};
 use globset::GlobMatcher;
 use libleak_format::header::Allocator;
@@ -207,8 +208,16 @@ impl Gate {
         // What a process held that another program has taken the place of is gone with it.
         let is_known = matches!(trace.settings.checked, Checked::Done { .. }) || trace.ending == Ending::Exec;
         (asks_for_kinds && !is_known).then(|| {
-            let why = unchecked_because(trace).unwrap_or("nobody says why");
-            format!("what is lost is not known: {why}")
+            match trace.ending {
+                // Its own crash, or whoever killed it.
+                Ending::Signal { .. } => {
+                    format!("the program was {}: what is lost is not known", ending(trace.ending))
+                }
+                _ => {
+                    let why = unchecked_because(trace).unwrap_or("nobody says why");
+                    format!("what is lost is not known: {why}")
+                }
+            }
         })
     }
 

@@ -280,8 +280,7 @@ impl Symbolizer {
         }
         let jobs = jobs(modules.len(), requests);
         let answers = on_workers(jobs.len(), || {
-            let answer =
-                |job: &Job| self.known.variables(&modules[job.module], &job.probes, &self.options);
+            let answer = |job: &Job| self.known.variables(&modules[job.module], &job.probes, &self.options);
             jobs.par_iter().with_max_len(1).map(answer).collect::<Vec<_>>()
         });
         for (job, answer) in jobs.iter().zip(answers) {
