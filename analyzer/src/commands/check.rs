@@ -46,7 +46,7 @@ const DEFAULT: [Rule; 3] = [Rule::Definite, Rule::Leak, Rule::WrongFree];
 /// Judges every trace; the status tells the worst.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let Options { traces, gate: asked, reporting } = options;
-    let mut gate = asked.gate(&DEFAULT)?.unwrap_or_default();
+    let mut gate = asked.gate(&DEFAULT, &reporting.view)?.unwrap_or_default();
     let outputs = reporting.output.check(false)?;
     let span = reporting.view.span()?;
     reporting.behaviour.set_jobs()?;
@@ -69,7 +69,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
         }
     }
     asked.maintain(&mut gate, &reports, is_all)?;
-    let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
+    let judgements = gate.judge_all(&mut reports);
     let layout = reporting.view.layout(reporting.behaviour.color(&io::stdout()), reporting.behaviour.quiet);
     let write = |out: &mut dyn Write, content: Content, layout: &Layout| match content {
         Content::Report(Format::Text) => write_text(out, &reports, &judgements, layout),

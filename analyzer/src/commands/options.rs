@@ -212,6 +212,11 @@ impl View {
         (self.executable.is_empty() || is_one_of(&self.executable)) && !is_one_of(&self.ignore_executable)
     }
 
+    /// Whether executables are named.
+    pub(super) fn asks_for_executables(&self) -> bool {
+        !self.executable.is_empty()
+    }
+
     /// Whether stacks are to be added up.
     pub(super) fn is_grouped(&self) -> bool {
         !matches!(self.group_by, GroupKey::Stack)

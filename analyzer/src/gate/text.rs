@@ -3,12 +3,14 @@
 use super::programs::{Program, programs, same};
 use super::{Judgement, Outcome};
 use crate::analysis::{Fingerprint, Rule};
-use crate::report::{Layout, Report, Text, command, counted, escape, size};
+use crate::report::{Layout, Report, Text, WIDTH, command, counted, escape, size, start_of, wrap};
 use std::collections::HashSet;
 use std::io;
 
 /// Processes of one program that get a line each; more of them share one.
 const FEW: usize = 5;
+/// Characters of a command in a line.
+const COMMAND: usize = 80;
 /// Findings of all processes that are listed.
 const MOST: usize = 50;
 
@@ -28,6 +30,9 @@ pub fn write(
     let failed = of(&programs, judgements, Outcome::Failed);
     for program in &failed {
         all.failed(program, out)?;
+    }
+    if !layout.quiet {
+        all.spared(&programs, out)?;
     }
     for outcome in [Outcome::Undecided, Outcome::Passed] {
         for program in of(&programs, judgements, outcome) {
@@ -53,7 +58,7 @@ fn of<'a>(programs: &[Program<'a>], judgements: &[Judgement], outcome: Outcome) 
             .processes
             .iter()
             .copied()
-            .filter(|process| judgements[*process].outcome() == outcome)
+            .filter(|process| judgements[*process].outcome() == outcome && !judgements[*process].is_spared)
             .collect(),
     };
     programs.iter().map(of_it).filter(|program| !program.processes.is_empty()).collect()
@@ -116,7 +121,23 @@ impl All<'_> {
 
     fn who(&self, process: usize) -> String {
         let process = &self.reports[process].trace.process;
-        format!("{} (pid {})", command(process), process.pid)
+        format!("{} (pid {})", start_of(&command(process), COMMAND), process.pid)
+    }
+
+    /// What was not looked at, in one sentence.
+    fn spared(&self, programs: &[Program<'_>], out: &mut dyn io::Write) -> io::Result<()> {
+        let spared = |program: &Program<'_>| {
+            let count =
+                program.processes.iter().filter(|process| self.judgements[**process].is_spared).count();
+            (count > 0).then(|| format!("{count} × {}", program.name()))
+        };
+        let spared: Vec<String> = programs.iter().filter_map(spared).collect();
+        if spared.is_empty() {
+            return Ok(());
+        }
+        let sentence =
+            format!("not looked at, as they are the system's (--executable '*' does): {}", spared.join(", "));
+        wrap(&sentence, WIDTH).iter().try_for_each(|line| writeln!(out, "{line}"))
     }
 
     /// What is to be said of a process that does not fail, after a colon; nothing if there is nothing.

@@ -7,7 +7,8 @@ use crate::commands::failure::complain;
 use crate::commands::load;
 use crate::commands::options::View;
 use crate::commands::progress::Progress;
-use crate::report::counted;
+use crate::gate::is_tool;
+use crate::report::{base, counted};
 use crate::trace::{Amount, Ending, Process, Trace};
 use libleak_format::Header;
 use libleak_format::header::{End, HEADER_SIZE};
@@ -33,8 +34,30 @@ pub(super) struct Traces {
     /// Of every other process, and of images that were replaced by exec: those that lose most first, then in the order in which
     /// they started.
     pub(super) others: Vec<Other>,
+    /// How many programs, of which each has one process at the beginning of those, lose memory.
+    pub(super) lossy_programs: usize,
+    /// Path of the program's executable; empty if it was not recorded.
+    pub(super) executable: String,
     /// How many were left out because of their executables.
     pub(super) left_out: usize,
+}
+
+impl Traces {
+    /// Whether the program itself is of less interest than what it started.
+    pub(super) fn is_beside_the_point(&self) -> bool {
+        is_tool(base(&self.executable)) && self.lossy_programs > 0
+    }
+
+    /// Those that lose memory first, and of those one of each program before others of it.
+    fn sort(&mut self) {
+        let weight = |other: &Other| if other.is_lossy() { other.lost.bytes } else { 0 };
+        self.others.sort_by_key(|other| Reverse((other.is_lossy(), weight(other), other.is_wanted())));
+        let mut programs = HashSet::new();
+        let is_first = |other: &mut Other| other.is_lossy() && programs.insert(other.executable.clone());
+        let firsts: Vec<Other> = self.others.extract_if(.., is_first).collect();
+        self.lossy_programs = firsts.len();
+        self.others.splice(0..0, firsts);
+    }
 }
 
 /// A process besides the program's.
@@ -87,7 +110,11 @@ pub(super) fn collect(recording: &Recording, ended: &Ended, view: &View, progres
         shrink(&program.path);
         match Trace::open(&program.path) {
             Ok(trace) if !view.wants(&trace.process) => traces.left_out += 1,
-            _ => traces.program = Some(program.path),
+            trace => {
+                let executable = trace.map(|trace| trace.process.executable).unwrap_or_default();
+                traces.executable = executable;
+                traces.program = Some(program.path);
+            }
         }
     }
     let read = |found: &Found| {
@@ -97,10 +124,7 @@ pub(super) fn collect(recording: &Recording, ended: &Ended, view: &View, progres
     let others: Vec<Option<Other>> = load::each(&found, progress, read).into_iter().flatten().collect();
     traces.left_out += others.iter().filter(|other| other.is_none()).count();
     traces.others = others.into_iter().flatten().collect();
-    // Those with something to say first.
-    traces.others.sort_by_key(|other| {
-        Reverse((other.is_lossy(), if other.is_lossy() { other.lost.bytes } else { 0 }, other.is_wanted()))
-    });
+    traces.sort();
     progress.clear();
     traces
 }

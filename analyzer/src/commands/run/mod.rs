@@ -101,7 +101,7 @@ fn checked_ring(text: &str) -> Result<String, String> {
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let outputs = options.reporting.output.check(true)?;
     options.reporting.view.span()?;
-    let gate = options.gate.gate(&[])?;
+    let gate = options.gate.gate(&[], &options.reporting.view)?;
     options.reporting.behaviour.set_jobs()?;
     let library =
         library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;

@@ -15,7 +15,7 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Children that are reported in full.
+/// Programs besides the program's own that are reported in full.
 const MAX_REPORTS: usize = 3;
 
 /// Everything that the report of a run is made of.
@@ -42,12 +42,12 @@ impl Summary<'_> {
         let kept_trace = self.keep_trace(&traces);
         let (mut reports, listed) = self.reports(&traces, kept_trace, gate.is_some())?;
         let is_written = match &gate {
-            None => self.write_reports(&reports, &traces.others[listed..]),
+            None => self.write_reports(&reports, &traces, listed),
             Some(_) => self.write_files(&reports),
         };
         let judged = match gate {
             None => Ok(Outcome::Passed),
-            Some(gate) => self.judge(gate, &mut reports, traces.left_out == 0),
+            Some(gate) => self.judge(gate, &mut reports, &traces),
         };
         self.clean_up(&reports, &traces);
         is_written?;
@@ -55,9 +55,10 @@ impl Summary<'_> {
     }
 
     /// What the gate says of every process, which is written where the report would be.
-    fn judge(&self, mut gate: Gate, reports: &mut [Report], is_all: bool) -> Result<Outcome, Failure> {
-        self.options.gate.maintain(&mut gate, reports, is_all)?;
-        let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
+    fn judge(&self, mut gate: Gate, reports: &mut [Report], traces: &Traces) -> Result<Outcome, Failure> {
+        gate.program = Some(traces.executable.clone());
+        self.options.gate.maintain(&mut gate, reports, traces.left_out == 0)?;
+        let judgements = gate.judge_all(reports);
         let mut outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
         for (report, judgement) in reports.iter_mut().zip(&judgements) {
             let is_good = judgement.outcome() == Outcome::Passed;
@@ -78,8 +79,8 @@ impl Summary<'_> {
             };
             self.to_stderr(write)?;
         }
-        self.beside_traces(reports, "txt", |out, layout| write_text(out, reports, &judgements, layout))?;
-        self.beside_traces(reports, "json", |out, _| write_json(out, reports, &judgements))?;
+        self.beside_traces(traces, "txt", |out, layout| write_text(out, reports, &judgements, layout))?;
+        self.beside_traces(traces, "json", |out, _| write_json(out, reports, &judgements))?;
         Ok(outcome)
     }
 
@@ -92,16 +93,17 @@ impl Summary<'_> {
         is_gated: bool,
     ) -> Result<(Vec<Report>, usize), Failure> {
         let everything = is_gated || !self.outputs.is_text();
-        let lossy = traces.others.iter().take_while(|other| other.is_lossy()).count();
-        let listed = match &traces.program {
+        let program = traces.program.as_ref().filter(|_| everything || !traces.is_beside_the_point());
+        let listed = match program {
             _ if everything => traces.others.len(),
-            Some(_) => lossy.min(MAX_REPORTS),
+            Some(_) => traces.lossy_programs.min(MAX_REPORTS),
+            None if traces.lossy_programs > 0 => traces.lossy_programs.min(MAX_REPORTS),
             None => traces.others.len().min(MAX_REPORTS),
         };
         let Reporting { view, symbols, .. } = &self.options.reporting;
         let selection =
             if is_gated { view.selection(true).all_of_them() } else { self.outputs.selection(view) };
-        let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
+        let paths = program.into_iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let paths: Vec<&PathBuf> = paths.collect();
         let (span, symbolizer) = (view.span()?, symbols.symbolizer());
         let read = |path: &&PathBuf| {
@@ -120,13 +122,14 @@ impl Summary<'_> {
         Ok((reports?, listed))
     }
 
-    fn write_reports(&self, reports: &[Report], others: &[Other]) -> Result<(), Failure> {
+    fn write_reports(&self, reports: &[Report], traces: &Traces, listed: usize) -> Result<(), Failure> {
+        let others = &traces.others[listed..];
         self.write_files(reports)?;
         let write_text = |out: &mut dyn Write, layout: &Layout| {
             Format::Text.write(out, reports, layout)?;
             processes(out, reports, others)
         };
-        self.beside_traces(reports, "txt", write_text)?;
+        self.beside_traces(traces, "txt", write_text)?;
         let Some(content) = self.outputs.stream else { return Ok(()) };
         let is_clean = !reports.iter().any(Report::has_findings) && !others.iter().any(Other::is_wanted);
         if self.options.reporting.behaviour.quiet && is_clean {
@@ -155,18 +158,17 @@ impl Summary<'_> {
     /// Writes a file beside the traces that are kept, named like the program's.
     fn beside_traces(
         &self,
-        reports: &[Report],
+        traces: &Traces,
         extension: &str,
         write: impl FnOnce(&mut dyn Write, &Layout) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let Some(first) = reports.first().filter(|_| !self.recording.is_temporary) else { return Ok(()) };
+        if self.recording.is_temporary {
+            return Ok(());
+        }
         let behaviour = &self.options.reporting.behaviour;
         let layout = Layout { color: behaviour.color_in_files(), ..self.layout() };
-        let name = format!("libleak{}", self.recording.ending);
-        let path = match self.is_copied(first) {
-            true => self.recording.folder.join(name),
-            false => first.trace.path.clone(),
-        };
+        let unnamed = || self.recording.folder.join(format!("libleak{}", self.recording.ending));
+        let path = traces.program.clone().unwrap_or_else(unnamed);
         write_file(&path.with_extension(extension), |out| write(out, &layout))
     }
 

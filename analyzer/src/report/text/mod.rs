@@ -11,7 +11,8 @@ mod wrong_free;
 
 pub use answer::{command, ending};
 pub use style::Layout;
-pub(super) use style::{Style, WIDTH, wrap};
+pub(super) use style::Style;
+pub use style::{WIDTH, wrap};
 
 use super::Report;
 use crate::analysis::Fingerprint;
