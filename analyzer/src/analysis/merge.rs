@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// Where a trace's modules and threads stand among those of all.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Part {
+pub struct Shift {
     /// Modules before its own.
     pub modules: usize,
     /// Threads before its own.
@@ -21,7 +21,7 @@ pub struct Part {
 
 /// Adds up the stacks of several traces, which `trace` has the modules and threads of. Counts are sums, and so are peaks, as an upper bound;
 /// what a stack does over time is that of the trace where it is worst. Births and lifetimes are of one process, and are left out.
-pub fn merge(trace: &Trace, parts: Vec<(Selected, Part)>, selection: &Selection) -> Selected {
+pub fn merge(trace: &Trace, parts: Vec<(Selected, Shift)>, selection: &Selection) -> Selected {
     let mut merged = Selected { grouped_by: selection.group_by, ..Selected::default() };
     let mut entries: Vec<StackEntry> = Vec::new();
     let mut places: HashMap<(Fingerprint, Option<Origin>, bool), usize> = HashMap::new();
@@ -49,7 +49,7 @@ pub fn merge(trace: &Trace, parts: Vec<(Selected, Part)>, selection: &Selection)
 }
 
 /// Adds up wrong frees.
-pub fn merge_wrong_frees(parts: Vec<(WrongFrees, Part)>) -> WrongFrees {
+pub fn merge_wrong_frees(parts: Vec<(WrongFrees, Shift)>) -> WrongFrees {
     let mut merged = WrongFrees::default();
     let mut places: HashMap<Fingerprint, usize> = HashMap::new();
     for (all, part) in parts {
@@ -75,7 +75,7 @@ pub fn merge_wrong_frees(parts: Vec<(WrongFrees, Part)>) -> WrongFrees {
 
 impl StackEntry {
     /// Gives modules and threads the numbers that they have among those of all traces, and forgets moments.
-    fn shift(&mut self, part: Part) {
+    fn shift(&mut self, part: Shift) {
         let lost = self.held.lost.iter_mut().map(|lost| &mut lost.frames);
         let steps = self.held.way.iter_mut().flat_map(|way| &mut way.steps).map(|step| &mut step.frames);
         let freed = self.siblings.freed_in.iter_mut().map(|freed| &mut freed.frames);
@@ -132,7 +132,7 @@ fn worse(one: Option<Growth>, other: Option<Growth>) -> Option<Growth> {
     Some(worst)
 }
 
-fn shift(frames: &mut [Frame], part: Part) {
+fn shift(frames: &mut [Frame], part: Shift) {
     for frame in frames {
         frame.module = frame.module.map(|index| index + part.modules);
     }

@@ -40,7 +40,7 @@ pub use growth::{Evidence, Growth, Rate, Summary, Verdict, judge};
 pub use held::{Held, HeldBy, Lost, NamedRoot, Step};
 pub use interval::{Bounds, ENOUGH, Interval};
 pub use lifetimes::percentile;
-pub use merge::{Part, merge, merge_wrong_frees};
+pub use merge::{Shift, merge, merge_wrong_frees};
 pub use mid_p::mid_p_limits;
 pub use outstanding::{Group, outstanding};
 pub use own::{allocating_module, is_library, own_frame};

@@ -46,7 +46,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     if options.output.is_some() && options.traces.len() > 1 {
         return Err(Failure::usage("-o names one file, and there are several traces: leave it out"));
     }
-    if !options.symbols.is_enabled() {
+    if !options.symbols.are_wanted() {
         return Err(Failure::usage("a bundle holds names: leave --no-symbols out, and give it to report"));
     }
     options.behaviour.set_jobs()?;
@@ -78,8 +78,8 @@ fn bundle(path: &Path, options: &Options) -> Result<(), Failure> {
         // Names must be those of what is written.
         trace = trace.snapshot().map_err(|error| Failure::file(path, error))?;
     }
-    progress.say("looking up names");
-    let Names { symbolizer, jit } = load::names(&trace, &options.symbols, None);
+    progress.count("looking up names");
+    let Names { symbolizer, jit } = load::names(&trace, &options.symbols.symbolizer(&progress));
     let answers = Answers::look_up(&symbolizer, &jit, &questions(&trace));
     let mut names = Vec::new();
     answers.write(&mut names).map_err(|error| Failure::file(path, error))?;

@@ -1,6 +1,6 @@
 //! `leak-analyze check TRACE…`: a gate for CI.
 
-use super::failure::Failure;
+use super::failure::{Failure, complain};
 use super::gating::GateOptions;
 use super::load;
 use super::options::Reporting;
@@ -46,7 +46,7 @@ const DEFAULT: [Rule; 3] = [Rule::Definite, Rule::Leak, Rule::WrongFree];
 /// Judges every trace; the status tells the worst.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let Options { traces, gate: asked, reporting } = options;
-    let mut gate = asked.gate(&DEFAULT)?.unwrap_or_default();
+    let mut gate = asked.gate(&DEFAULT, &reporting.view)?.unwrap_or_default();
     let outputs = reporting.output.check(false)?;
     let span = reporting.view.span()?;
     reporting.behaviour.set_jobs()?;
@@ -55,16 +55,21 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let selection = reporting.view.selection(true).all_of_them();
     let mut status = 0;
     let mut reports: Vec<Report> = Vec::new();
-    for path in &traces {
-        match load::trace(path, &span, &progress) {
-            Ok(trace) => {
-                reports.push(load::report(trace, &selection, &reporting.view, &reporting.symbols, &progress))
-            }
+    let symbolizer = reporting.symbols.symbolizer(&progress);
+    let read = |path: &PathBuf| -> Result<Option<Report>, Failure> {
+        let trace = load::wanted(path, &span, &reporting.view, &progress)?;
+        Ok(trace.map(|trace| load::report(trace, &selection, &reporting.view, &symbolizer, &progress)))
+    };
+    let mut is_all = true;
+    for report in load::each(&traces, &progress, read) {
+        is_all &= matches!(report, Ok(Some(_)));
+        match report {
+            Ok(report) => reports.extend(report),
             Err(failure) => status = failure.report(),
         }
     }
-    asked.maintain(&mut gate, &reports, reports.len() == traces.len())?;
-    let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
+    asked.maintain(&mut gate, &reports, is_all)?;
+    let judgements = gate.judge_all(&mut reports);
     let layout = reporting.view.layout(reporting.behaviour.color(&io::stdout()), reporting.behaviour.quiet);
     let write = |out: &mut dyn Write, content: Content, layout: &Layout| match content {
         Content::Report(Format::Text) => write_text(out, &reports, &judgements, layout),
@@ -75,6 +80,9 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     if let Some(content) = outputs.stream {
         to_stdout(|out| write(out, content, &layout))?;
     }
-    let outcome = judgements.iter().map(Judgement::outcome).max();
-    Ok(if status != 0 { status } else { outcome.map_or(0, Outcome::status) })
+    if reports.is_empty() && status == 0 {
+        complain("none of the traces is of an executable that is asked for");
+    }
+    let outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
+    Ok(if status != 0 { status } else { outcome.status() })
 }

@@ -98,12 +98,15 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let span = view.span()?;
     behaviour.set_jobs()?;
     let progress = Progress::new(behaviour.quiet);
+    let symbolizer = symbols.symbolizer(&progress);
     let read = |path: &Path| -> Result<Vec<Report>, Failure> {
         let report = |path: &PathBuf| {
-            let trace = load::trace(path, &span, &progress)?;
-            Ok(load::report(trace, &selection, &view, &symbols, &progress))
+            let trace = load::wanted(path, &span, &view, &progress)?;
+            Ok(trace.map(|trace| load::report(trace, &selection, &view, &symbolizer, &progress)))
         };
-        traces(path)?.iter().map(report).collect()
+        let reports: Result<Vec<_>, Failure> =
+            load::each(&traces(path)?, &progress, report).into_iter().collect();
+        Ok(reports?.into_iter().flatten().collect())
     };
     let diff = Diff::new(read(&base)?, read(&new)?, wanted);
 

@@ -1,7 +1,7 @@
 //! The options of gates.
 
 use super::failure::{Failure, complain};
-use super::options::size;
+use super::options::{View, size};
 use super::output::replace;
 use crate::analysis::Rule;
 use crate::gate::{Baseline, Gate, Limits};
@@ -69,7 +69,7 @@ fn rate(text: &str) -> Result<f64, String> {
 
 impl GateOptions {
     /// The gate, if one is asked for; `default` are the rules where none are said.
-    pub(super) fn gate(&self, default: &[Rule]) -> Result<Option<Gate>, Failure> {
+    pub(super) fn gate(&self, default: &[Rule], view: &View) -> Result<Option<Gate>, Failure> {
         let rules = match &self.fail_on {
             Some(asked) => asked.iter().flatten().copied().collect(),
             None => default.to_vec(),
@@ -81,7 +81,8 @@ impl GateOptions {
             return if is_in_vain && self.fail_on.is_none() { Err(Failure::usage(what)) } else { Ok(None) };
         }
         let unchecked = self.allow_unchecked.iter().map(Glob::compile_matcher).collect();
-        Ok(Some(Gate { rules, limits, unchecked, baseline: self.read_baseline()? }))
+        let (judges_all, baseline) = (view.asks_for_executables(), self.read_baseline()?);
+        Ok(Some(Gate { rules, limits, unchecked, baseline, judges_all, program: None }))
     }
 
     fn read_baseline(&self) -> Result<Baseline, Failure> {

@@ -31,6 +31,7 @@ pub(super) struct Options {
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     options.behaviour.set_jobs()?;
     let progress = Progress::new(options.behaviour.quiet);
+    let symbolizer = options.symbols.symbolizer(&progress);
     let color = options.behaviour.color(&io::stdout());
     let mut status = 0;
     for (index, path) in options.traces.iter().enumerate() {
@@ -43,7 +44,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
         };
         progress.say("looking for debug info");
         let modules: Vec<_> = trace.modules.iter().map(module_ref).collect();
-        let sources = load::names(&trace, &options.symbols, None).symbolizer.sources(&modules);
+        let sources = load::names(&trace, &symbolizer).symbolizer.sources(&modules);
         let info = Info::new(trace, &sources);
         progress.clear();
         to_stdout(|out| match options.format {

@@ -1,18 +1,22 @@
 //! Reads traces and makes reports of them: where files are opened for an analysis.
 
 use super::failure::{Failure, complain};
-use super::options::{SymbolOptions, View};
+use super::options::View;
 use super::progress::Progress;
 use crate::analysis::{Names, Selection};
 use crate::report::{Report, escape};
-use crate::symbols::{Answers, PerfMap, Symbolizer, Watch};
+use crate::symbols::{Answers, PerfMap, Symbolizer};
 use crate::trace::{Span, Trace};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A perf map larger than this is not read.
 const MAX_PERF_MAP: u64 = 256 << 20;
+/// Stack of a thread that reads traces, as large as the first thread's.
+const STACK: usize = 8 << 20;
 
 /// Reads the trace at `path`, or what was born within a part of it.
 pub(super) fn trace(path: &Path, span: &Span, progress: &Progress) -> Result<Trace, Failure> {
@@ -22,16 +26,26 @@ pub(super) fn trace(path: &Path, span: &Span, progress: &Progress) -> Result<Tra
     trace
 }
 
+/// Reads the trace at `path` if its process is one that is asked for.
+pub(super) fn wanted(
+    path: &Path,
+    span: &Span,
+    view: &View,
+    progress: &Progress,
+) -> Result<Option<Trace>, Failure> {
+    trace(path, span, progress).map(|trace| Some(trace).filter(|trace| view.wants(&trace.process)))
+}
+
 /// Analyses a trace.
 pub(super) fn report(
     trace: Trace,
     selection: &Selection,
     view: &View,
-    symbols: &SymbolOptions,
+    symbolizer: &Symbolizer,
     progress: &Progress,
 ) -> Report {
-    let watch = progress.watch("looking up names");
-    let names = names(&trace, symbols, Some(watch));
+    progress.count("looking up names");
+    let names = names(&trace, symbolizer);
     let mut report = Report::new(trace, selection, &names);
     report.memory_limit = view.memory_limit.or(report.memory_limit);
     progress.clear();
@@ -39,19 +53,45 @@ pub(super) fn report(
 }
 
 /// Where the names of a trace come from: of a bundle, from itself.
-/// How far it is, `watch` is told.
-pub(super) fn names(trace: &Trace, symbols: &SymbolOptions, watch: Option<Watch>) -> Names {
-    let options = symbols.options(watch);
+pub(super) fn names(trace: &Trace, symbolizer: &Symbolizer) -> Names {
+    let is_enabled = symbolizer.is_enabled();
     let Some(text) = trace.names() else {
-        let jit = if symbols.is_enabled() { perf_map(trace) } else { None };
-        return Names { symbolizer: Symbolizer::new(options), jit: jit.unwrap_or_default() };
+        let jit = if is_enabled { perf_map(trace) } else { None };
+        return Names { symbolizer: symbolizer.clone(), jit: jit.unwrap_or_default() };
     };
     let answers = Answers::parse(text).unwrap_or_else(|why| {
         complain(&format!("{}: the bundle's names cannot be read: {why}", trace.path.display()));
         Answers::default()
     });
-    let jit = if symbols.is_enabled() { answers.jit().clone() } else { PerfMap::default() };
-    Names { symbolizer: Symbolizer::answering(options, Arc::new(answers)), jit }
+    let jit = if is_enabled { answers.jit().clone() } else { PerfMap::default() };
+    Names { symbolizer: symbolizer.answering(Arc::new(answers)), jit }
+}
+
+/// Does something with every trace, several at a time (`--jobs`); what comes of it, in the traces' order.
+///
+/// Not by rayon, whose threads would begin with other traces while they wait for a part of one.
+pub(super) fn each<P: Sync, T: Send + Sync>(
+    traces: &[P],
+    progress: &Progress,
+    work: impl Fn(&P) -> T + Sync,
+) -> Vec<T> {
+    let results: Vec<OnceLock<T>> = traces.iter().map(|_| OnceLock::new()).collect();
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let some = || loop {
+        let place = next.fetch_add(1, Relaxed);
+        let Some((trace, result)) = traces.get(place).zip(results.get(place)) else { break };
+        _ = result.set(work(trace));
+        progress.say(&format!("{} of {} traces read", done.fetch_add(1, Relaxed) + 1, traces.len()));
+    };
+    thread::scope(|scope| {
+        for _ in 1..rayon::current_num_threads().min(traces.len()) {
+            // Without it the others do all.
+            _ = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, some);
+        }
+        some();
+    });
+    progress.clear();
+    results.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
 /// The names that a JIT of the process left (`/tmp/perf-PID.map`, as Linux' perf reads them). A file from before the

@@ -28,12 +28,16 @@ impl Progress {
         self.bar.tick();
     }
 
-    /// Says what is being done; how much of it the watch is told.
-    pub(super) fn watch(&self, what: &str) -> Watch {
+    /// Says what is being done, of which a watch is told how much.
+    pub(super) fn count(&self, what: &str) {
         self.bar.set_length(0);
         self.bar.set_position(0);
         self.bar.set_style(style(COUNTED));
         self.bar.set_message(what.to_owned());
+    }
+
+    /// Is told how much there is to do, and is done.
+    pub(super) fn watch(&self) -> Watch {
         let (more, done) = (self.bar.clone(), self.bar.clone());
         Watch::new(move |count| more.inc_length(count), move |count| done.inc(count))
     }

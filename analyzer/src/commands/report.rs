@@ -7,6 +7,7 @@ use super::output::{Outputs, to_stdout};
 use super::progress::Progress;
 use crate::analysis::{GroupBy, Selection};
 use crate::report::Report;
+use crate::symbols::Symbolizer;
 use crate::trace::{Span, Trace};
 use std::io;
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
 /// Makes reports and prints them, for commands whose output they are.
 pub(super) struct Printer<'a> {
     view: &'a View,
-    symbols: &'a SymbolOptions,
+    symbolizer: Symbolizer,
     behaviour: &'a Behaviour,
     outputs: Outputs,
     /// What part of the run is asked for.
@@ -66,16 +67,21 @@ impl<'a> Printer<'a> {
         let span = view.span()?;
         behaviour.set_jobs()?;
         let progress = Progress::new(behaviour.quiet);
-        Ok(Printer { view, symbols, behaviour, outputs, span, merges: false, progress })
+        let symbolizer = symbols.symbolizer(&progress);
+        Ok(Printer { view, symbolizer, behaviour, outputs, span, merges: false, progress })
     }
 
     /// Reports on every trace that can be read; the status tells whether all could.
     pub(super) fn print_all(&self, traces: &[PathBuf]) -> Result<u8, Failure> {
         let mut status = 0;
         let mut reports: Vec<Report> = Vec::new();
-        for path in traces {
-            match load::trace(path, &self.span, &self.progress) {
-                Ok(trace) => reports.push(self.report(trace)),
+        let read = |path: &PathBuf| -> Result<Option<Report>, Failure> {
+            let trace = load::wanted(path, &self.span, self.view, &self.progress)?;
+            Ok(trace.map(|trace| self.report(trace)))
+        };
+        for report in load::each(traces, &self.progress, read) {
+            match report {
+                Ok(report) => reports.extend(report),
                 Err(failure) => status = failure.report(),
             }
         }
@@ -98,7 +104,7 @@ impl<'a> Printer<'a> {
             selection = Selection { group_by: GroupBy::Stack, fold: false, ..selection.all_of_them() };
             selection.filter.suppressed = true;
         }
-        let mut report = load::report(trace, &selection, self.view, self.symbols, &self.progress);
+        let mut report = load::report(trace, &selection, self.view, &self.symbolizer, &self.progress);
         report.next = next(&report);
         report
     }

@@ -51,9 +51,14 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let selection = view.selection(true).all_of_them();
     let mut status = 0;
     let mut reports: Vec<Report> = Vec::new();
-    for path in &traces {
-        match load::trace(path, &span, &progress) {
-            Ok(trace) => reports.push(load::report(trace, &selection, &view, &symbols, &progress)),
+    let symbolizer = symbols.symbolizer(&progress);
+    let read = |path: &PathBuf| -> Result<Option<Report>, Failure> {
+        let trace = load::wanted(path, &span, &view, &progress)?;
+        Ok(trace.map(|trace| load::report(trace, &selection, &view, &symbolizer, &progress)))
+    };
+    for report in load::each(&traces, &progress, read) {
+        match report {
+            Ok(report) => reports.extend(report),
             Err(failure) => status = failure.report(),
         }
     }

@@ -2,15 +2,18 @@
 //! it undecided.
 
 mod baseline;
+mod bystanders;
 mod json;
+mod programs;
 mod text;
 
 pub use baseline::Baseline;
+pub use bystanders::is_tool;
 pub use json::write as write_json;
 pub use text::write as write_text;
 
 use crate::analysis::{Finding, Fingerprint, Rule, Subject, findings};
-use crate::report::{Report, sentence, unchecked_because};
+use crate::report::{Report, ending, sentence, unchecked_because};
 use crate::trace::{Checked, Ending};
 use globset::GlobMatcher;
 use libleak_format::header::Allocator;
@@ -28,6 +31,10 @@ pub struct Gate {
     pub unchecked: Vec<GlobMatcher>,
     /// Findings that are known and may stay.
     pub baseline: Baseline,
+    /// Whether all programs are judged, also the system's beside what was to be tested (make, sh, sed, …).
+    pub judges_all: bool,
+    /// Path of the executable that was to be run, if it is known.
+    pub program: Option<String>,
 }
 
 /// What a finding may have; one limit that is exceeded is enough. Without limits every finding fails. Wrong frees know none.
@@ -71,6 +78,8 @@ pub struct Judgement {
     pub known: usize,
     /// Why it cannot decide; `None` if it can.
     pub undecided: Option<String>,
+    /// Whether its program only stands beside what was to be tested, and passes unseen.
+    pub is_spared: bool,
 }
 
 /// What judgements come to, from good to bad.
@@ -130,9 +139,41 @@ impl Failed {
 }
 
 impl Gate {
+    /// What the gate says of each report.
+    pub fn judge_all(&self, reports: &mut [Report]) -> Vec<Judgement> {
+        let spared = self.spared(reports);
+        let judge = |(report, is_spared): (&mut Report, bool)| {
+            if !is_spared {
+                return self.judge(report);
+            }
+            report.selected.stacks.clear();
+            report.wrong_frees.found.clear();
+            Judgement { failed: Vec::new(), within: 0, known: 0, undecided: None, is_spared }
+        };
+        reports.iter_mut().zip(spared).map(judge).collect()
+    }
+
+    /// Which reports are not judged.
+    fn spared(&self, reports: &[Report]) -> Vec<bool> {
+        match self.judges_all {
+            true => vec![false; reports.len()],
+            false => bystanders::bystanders(reports, self.program.as_deref()),
+        }
+    }
+
+    /// The reports that are judged.
+    fn judged<'a>(&self, reports: &'a [Report]) -> Vec<&'a Report> {
+        reports
+            .iter()
+            .zip(self.spared(reports))
+            .filter(|(_, spared)| !spared)
+            .map(|(report, _)| report)
+            .collect()
+    }
+
     /// What the gate says of a report, of which all stacks that are asked for are selected. What does not fail is left out of the
     /// selection.
-    pub fn judge(&self, report: &mut Report) -> Judgement {
+    fn judge(&self, report: &mut Report) -> Judgement {
         let found = self.findings(report);
         let (beyond, within): (Vec<Finding>, Vec<Finding>) =
             found.into_iter().partition(|finding| self.limits.are_exceeded_by(finding));
@@ -153,6 +194,7 @@ impl Gate {
             within: within.len(),
             known: known.len(),
             undecided: self.doubt(report).filter(|_| !self.may_be_unchecked(report)),
+            is_spared: false,
         };
         retain(&mut report.selected.stacks, &kept);
         retain(&mut report.wrong_frees.found, &wrong);
@@ -161,7 +203,7 @@ impl Gate {
 
     /// Puts what would fail into the baseline. Whether there was anything.
     pub fn learn(&mut self, reports: &[Report]) -> bool {
-        let findings = reports.iter().flat_map(|report| self.findings(report));
+        let findings = self.judged(reports).into_iter().flat_map(|report| self.findings(report));
         let beyond = findings.filter(|finding| self.limits.are_exceeded_by(finding));
         let failing = beyond.filter(|finding| !self.baseline.admits(finding));
         let failing: Vec<Failed> = failing.map(|finding| Failed::new(&finding)).collect();
@@ -172,10 +214,11 @@ impl Gate {
     /// Takes what the gate asks for and no report has any more out of the baseline. Whether there was anything; `None` if what a report has is
     /// not known.
     pub fn prune(&mut self, reports: &[Report]) -> Option<bool> {
+        let reports = self.judged(reports);
         if reports.iter().any(|report| self.doubt(report).is_some()) {
             return None;
         }
-        let findings = reports.iter().flat_map(|report| self.findings(report));
+        let findings = reports.into_iter().flat_map(|report| self.findings(report));
         let found: HashSet<(Fingerprint, Rule)> =
             findings.map(|finding| (finding.fingerprint(), finding.rule)).collect();
         Some(
@@ -214,7 +257,14 @@ pub fn doubt(report: &Report, asks_for_kinds: bool) -> Option<String> {
     // What a process held that another program has taken the place of is gone with it.
     let is_known = matches!(trace.settings.checked, Checked::Done { .. }) || trace.ending == Ending::Exec;
     (asks_for_kinds && !is_known).then(|| {
-        let why = unchecked_because(trace).unwrap_or("nobody says why");
+        let why = match trace.ending {
+            // Its own crash, or whoever killed it.
+            Ending::Signal { .. } => format!("the program was {}", ending(trace.ending)),
+            Ending::Lost if trace.settings.checked == Checked::Missing => {
+                "the program crashed or was killed".to_owned()
+            }
+            _ => unchecked_because(trace).unwrap_or("nobody says why").to_owned(),
+        };
         format!("what is lost is not known: {why}")
     })
 }

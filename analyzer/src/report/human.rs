@@ -13,9 +13,10 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// A count and what it counts: `1 block`, `31,495 blocks`.
+/// A count and what it counts: `1 block`, `31,495 blocks`, `2 processes`.
 pub fn counted(number: u64, singular: &str) -> String {
-    format!("{} {singular}{}", count(number), if number == 1 { "" } else { "s" })
+    let plural = if singular.ends_with('s') { "es" } else { "s" };
+    format!("{} {singular}{}", count(number), if number == 1 { "" } else { plural })
 }
 
 /// Bytes in powers of 1024 with three digits: `184 B`, `1.52 MiB`.

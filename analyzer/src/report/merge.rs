@@ -1,7 +1,7 @@
 //! Several reports as one.
 
 use super::Report;
-use crate::analysis::{Part, Selection, Summary, Suppressed, Totals, WrongFrees, merge, merge_wrong_frees};
+use crate::analysis::{Selection, Shift, Summary, Suppressed, Totals, WrongFrees, merge, merge_wrong_frees};
 use crate::trace::Trace;
 
 impl Report {
@@ -10,8 +10,8 @@ impl Report {
     pub fn merged(mut reports: Vec<Report>, selection: &Selection) -> Option<Report> {
         let traces: Vec<&Trace> = reports.iter().map(|report| &report.trace).collect();
         let trace = Trace::merged(&traces)?;
-        let mut next = Part::default();
-        let parts: Vec<Part> = traces
+        let mut next = Shift::default();
+        let parts: Vec<Shift> = traces
             .iter()
             .map(|trace| {
                 let part = next;
@@ -20,7 +20,7 @@ impl Report {
                 part
             })
             .collect();
-        let of = |part: &Part| *part;
+        let of = |part: &Shift| *part;
         let stacks = reports.iter_mut().map(|report| std::mem::take(&mut report.selected));
         let warnings: Vec<Vec<String>>;
         let stacks = {
@@ -31,7 +31,7 @@ impl Report {
         for (report, warnings) in reports.iter_mut().zip(warnings) {
             report.selected.warnings = warnings;
         }
-        let wrong: Vec<(WrongFrees, Part)> = reports
+        let wrong: Vec<(WrongFrees, Shift)> = reports
             .iter_mut()
             .map(|report| std::mem::take(&mut report.wrong_frees))
             .zip(parts.iter().map(of))
@@ -50,7 +50,7 @@ impl Report {
         // Once more, of what is shown.
         let mut shown = all;
         shown.stacks.retain(|entry| selection.filter.suppressed || entry.group.suppressed_by.is_none());
-        let selected = merge(&trace, vec![(shown, Part::default())], selection);
+        let selected = merge(&trace, vec![(shown, Shift::default())], selection);
         Some(Report {
             totals: totals(&reports),
             outstanding_stacks,

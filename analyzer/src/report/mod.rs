@@ -22,7 +22,8 @@ pub use finding::sentence;
 pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};
 pub use json_text::write as write_pretty;
-pub use text::{Layout, Text, command};
+pub use names::{base, start_of};
+pub use text::{Layout, Text, WIDTH, command, ending, wrap};
 
 use crate::analysis::{
     Group, Names, Selected, Selection, Summary, Suppressed, Totals, WrongFrees, judge, outstanding, select,

@@ -25,6 +25,7 @@ mod files;
 mod generic;
 mod image;
 mod jit;
+mod known;
 mod locate;
 mod minidebug;
 mod parameters;
@@ -45,6 +46,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use known::Known;
+
 pub use answers::{Answers, Questions};
 pub use debuginfod::Debuginfod;
 pub use demangle::demangle;
@@ -58,7 +61,7 @@ pub use watch::Watch;
 const WORKER_STACK: usize = 256 << 20;
 
 /// A module (executable, shared object, vdso) as the traced process saw it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ModuleRef {
     /// Its path in the traced process; may end in " (deleted)".
     pub path: PathBuf,
@@ -69,7 +72,7 @@ pub struct ModuleRef {
 }
 
 /// What tells two versions of a file without build-id apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
     /// Size in bytes.
     pub size: u64,
@@ -222,22 +225,25 @@ impl Resolved {
     }
 }
 
-/// Looks addresses up in modules.
+/// Looks addresses up in modules. What it has found it knows from then on, and so do its clones: of hundreds of traces of one program
+/// only the first costs anything.
 #[derive(Debug, Clone, Default)]
 pub struct Symbolizer {
     options: Options,
+    known: Arc<Known>,
+    /// What was looked up elsewhere; nothing is opened then.
     answers: Option<Arc<Answers>>,
 }
 
 impl Symbolizer {
     /// A symbolizer with these options. Opens nothing yet.
     pub fn new(options: Options) -> Self {
-        Symbolizer { options, answers: None }
+        Symbolizer { options, known: Arc::default(), answers: None }
     }
 
-    /// A symbolizer that says what was looked up before, and opens nothing.
-    pub fn answering(options: Options, answers: Arc<Answers>) -> Self {
-        Symbolizer { options, answers: Some(answers) }
+    /// One that says what was looked up before, and opens nothing.
+    pub fn answering(&self, answers: Arc<Answers>) -> Self {
+        Symbolizer { answers: Some(answers), ..self.clone() }
     }
 
     /// Where the names of modules come from.
@@ -249,6 +255,11 @@ impl Symbolizer {
         let request = |module| Request { module, svma: 0, exact: true };
         let requests: Vec<Request> = (0..modules.len()).map(request).collect();
         self.resolve(modules, &requests).modules
+    }
+
+    /// Whether it looks for names at all.
+    pub fn is_enabled(&self) -> bool {
+        self.options.enabled
     }
 
     /// Whether it looks for inlined frames.
@@ -272,16 +283,19 @@ impl Symbolizer {
         }
 
         let mut jobs = jobs(modules.len(), requests);
-        if let Some(watch) = &self.options.watch {
-            watch.expect(jobs.iter().map(|job| job.probes.len()).sum());
-        }
         // The longest first, so that no thread is left with it at the end.
         jobs.sort_by_key(|job| std::cmp::Reverse(job.probes.len()));
-        let answers = on_workers(jobs.len(), || {
-            jobs.par_iter()
-                .with_max_len(1)
-                .map(|job| resolve::module(&modules[job.module], &job.probes, &self.options))
-                .collect::<Vec<_>>()
+        let known = jobs.iter().map(|job| self.known.recall(&modules[job.module], &job.probes));
+        let known: Vec<_> = known.collect();
+        let answer = |job: &Job| self.known.answer(&modules[job.module], &job.probes, &self.options);
+        let unknown = known.iter().filter(|answer| answer.is_none()).count();
+        if let Some(watch) = &self.options.watch {
+            let unknown = jobs.iter().zip(&known).filter(|(_, answer)| answer.is_none());
+            watch.expect(unknown.map(|(job, _)| job.probes.len()).sum());
+        }
+        let answers = on_workers(unknown, || {
+            let all = jobs.par_iter().zip(known).with_max_len(1);
+            all.map(|(job, known)| known.unwrap_or_else(|| answer(job))).collect::<Vec<_>>()
         });
 
         for (job, answer) in jobs.iter().zip(answers) {
@@ -309,7 +323,7 @@ impl Symbolizer {
         }
         let jobs = jobs(modules.len(), requests);
         let answers = on_workers(jobs.len(), || {
-            let answer = |job: &Job| variables::module(&modules[job.module], &job.probes, &self.options);
+            let answer = |job: &Job| self.known.variables(&modules[job.module], &job.probes, &self.options);
             jobs.par_iter().with_max_len(1).map(answer).collect::<Vec<_>>()
         });
         for (job, answer) in jobs.iter().zip(answers) {
@@ -358,6 +372,9 @@ fn jobs(modules: usize, requests: &[Request]) -> Vec<Job> {
 
 /// Runs `work` on threads with large stacks, or on the current ones where those cannot be had.
 fn on_workers<T: Send>(jobs: usize, work: impl FnOnce() -> T + Send) -> T {
+    if jobs == 0 {
+        return work();
+    }
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(jobs.clamp(1, cores))

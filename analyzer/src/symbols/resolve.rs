@@ -22,8 +22,11 @@ use super::{DebugSource, Frame, ModuleRef, ModuleReport, Options};
 const STEP: usize = 64;
 
 /// The frames of one module's addresses.
+#[derive(Default)]
 pub(super) struct Answer {
     pub(super) report: ModuleReport,
+    /// Whether the report speaks of these very addresses, and would be another one for others.
+    pub(super) is_of_these_addresses: bool,
     pub(super) frames: Vec<Frame>,
     /// For each address, its place in `frames`.
     pub(super) spans: Vec<Range<usize>>,
@@ -40,6 +43,7 @@ pub(super) fn module(module: &ModuleRef, probes: &[u64], options: &Options) -> A
         warnings.push(format!("the debug info of {} is damaged ({error})", image.path.display()));
         None
     });
+    let of_the_module = warnings.len();
     let images = [&located.binary, &located.debug];
     let beside = images.iter().filter_map(|image| Some(image.as_ref()?.path.clone())).collect();
     let mut lookup = Lookup {
@@ -54,7 +58,7 @@ pub(super) fn module(module: &ModuleRef, probes: &[u64], options: &Options) -> A
         first_damage: None,
     };
 
-    let mut answer = Answer { report: ModuleReport::default(), frames: Vec::new(), spans: Vec::new() };
+    let mut answer = Answer::default();
     for probes in probes.chunks(STEP) {
         for &probe in probes {
             let start = answer.frames.len();
@@ -77,6 +81,7 @@ pub(super) fn module(module: &ModuleRef, probes: &[u64], options: &Options) -> A
         (None, _) => lookup.symbols.table().source.clone(),
     };
     warnings.extend(lookup.symbols.table.get().and_then(|table| table.warning.clone()));
+    answer.is_of_these_addresses = warnings.len() > of_the_module;
     answer.report.warning = (!warnings.is_empty()).then(|| warnings.join("; "));
     answer
 }

@@ -7,7 +7,7 @@ mod view;
 
 pub(super) use behaviour::Behaviour;
 pub(super) use symbols::SymbolOptions;
-pub(super) use values::size;
+pub(super) use values::{size, time};
 pub(super) use view::View;
 
 use super::output::OutputOptions;

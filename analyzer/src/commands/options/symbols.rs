@@ -1,6 +1,7 @@
 //! Where names come from.
 
-use crate::symbols::{self, Debuginfod, Watch};
+use crate::commands::progress::Progress;
+use crate::symbols::{self, Debuginfod, Symbolizer};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,22 +29,22 @@ pub(in crate::commands) struct SymbolOptions {
 }
 
 impl SymbolOptions {
-    /// As the symbolizer wants them. How far it is, `watch` is told.
-    pub(in crate::commands) fn options(&self, watch: Option<Watch>) -> symbols::Options {
+    /// What looks names up, and tells how far it is.
+    pub(in crate::commands) fn symbolizer(&self, progress: &Progress) -> Symbolizer {
         let mut options = symbols::Options {
             debuginfod: self.debuginfod.0.clone(),
             sysroot: self.sysroot.clone(),
             inlines: !self.no_inlines,
             enabled: !self.no_symbols,
-            watch,
+            watch: Some(progress.watch()),
             ..symbols::Options::default()
         };
         options.debug_dirs.splice(0..0, self.debug_dir.iter().cloned());
-        options
+        Symbolizer::new(options)
     }
 
     /// Whether names are wanted at all.
-    pub(in crate::commands) fn is_enabled(&self) -> bool {
+    pub(in crate::commands) fn are_wanted(&self) -> bool {
         !self.no_symbols
     }
 }

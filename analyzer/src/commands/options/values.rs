@@ -32,7 +32,7 @@ pub(super) fn age(text: &str) -> Result<f64, String> {
 }
 
 /// Seconds, with a suffix or without: `90`, `1.5s`, `5m`, `1h`, `2d`.
-fn time(text: &str) -> Result<f64, String> {
+pub(in crate::commands) fn time(text: &str) -> Result<f64, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match &text[number.len()..] {
         "" | "s" => Some(1.0),

@@ -6,10 +6,11 @@ use crate::analysis::{
     Value, Wanted, WantedThread,
 };
 use crate::commands::failure::Failure;
-use crate::report::Layout;
-use crate::trace::{Moment, Span};
+use crate::report::{Layout, base};
+use crate::trace::{Moment, Process, Span};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use globset::Glob;
 use regex::Regex;
 use std::path::PathBuf;
 
@@ -68,6 +69,12 @@ pub(in crate::commands) struct View {
     /// No stacks with a function, file or module that matches (repeatable)
     #[arg(long, value_name = "REGEX", action = clap::ArgAction::Append)]
     ignore: Vec<Regex>,
+    /// Only processes of executables whose names match (repeatable)
+    #[arg(long, value_name = "GLOB", action = clap::ArgAction::Append)]
+    executable: Vec<Glob>,
+    /// No processes of executables whose names match (repeatable)
+    #[arg(long, value_name = "GLOB", action = clap::ArgAction::Append)]
+    ignore_executable: Vec<Glob>,
     /// No findings where suppressions of FILE match: LeakSanitizer's (leak:PATTERN) or Valgrind's format (repeatable)
     #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(suppressions))]
     #[arg(action = clap::ArgAction::Append)]
@@ -260,6 +267,18 @@ impl View {
             && self.thread.is_empty()
             && self.fingerprint.is_empty()
             && patterns.iter().all(|list| list.is_empty())
+    }
+
+    /// Whether processes of this one's executable are wanted.
+    pub(in crate::commands) fn wants(&self, process: &Process) -> bool {
+        let name = base(&process.executable);
+        let is_one_of = |globs: &[Glob]| globs.iter().any(|glob| glob.compile_matcher().is_match(name));
+        (self.executable.is_empty() || is_one_of(&self.executable)) && !is_one_of(&self.ignore_executable)
+    }
+
+    /// Whether executables are named.
+    pub(in crate::commands) fn asks_for_executables(&self) -> bool {
+        !self.executable.is_empty()
     }
 
     /// Whether stacks are to be added up.

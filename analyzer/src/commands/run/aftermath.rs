@@ -4,23 +4,60 @@ use super::child::{Ended, How};
 use super::recording::Recording;
 use crate::analysis::totals;
 use crate::commands::failure::complain;
+use crate::commands::load;
+use crate::commands::options::View;
 use crate::commands::progress::Progress;
-use crate::trace::{Ending, Trace};
+use crate::gate::is_tool;
+use crate::report::{base, counted};
+use crate::trace::{Amount, Ending, Process, Trace};
 use libleak_format::Header;
 use libleak_format::header::{End, HEADER_SIZE};
+use libleak_format::kinds::Kind;
 use memmap2::{MmapMut, MmapOptions};
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often is looked whether processes are still running.
+const INTERVAL: Duration = Duration::from_millis(20);
 
 /// The traces of a run.
 #[derive(Default)]
 pub(super) struct Traces {
     /// Of the program itself: of the last image that ran in its process.
     pub(super) program: Option<PathBuf>,
-    /// Of every other process, and of images that were replaced by exec, in the order in which they started.
+    /// Of every other process, and of images that were replaced by exec: those that lose most first, then in the order in which
+    /// they started.
     pub(super) others: Vec<Other>,
+    /// How many programs, of which each has one process at the beginning of those, lose memory.
+    pub(super) lossy_programs: usize,
+    /// Path of the program's executable; empty if it was not recorded.
+    pub(super) executable: String,
+    /// How many were left out because of their executables.
+    pub(super) left_out: usize,
+}
+
+impl Traces {
+    /// Whether the program itself is of less interest than what it started.
+    pub(super) fn is_beside_the_point(&self) -> bool {
+        is_tool(base(&self.executable)) && self.lossy_programs > 0
+    }
+
+    /// Those that lose memory first, and of those one of each program before others of it.
+    fn sort(&mut self) {
+        let weight = |other: &Other| if other.is_lossy() { other.lost.bytes } else { 0 };
+        self.others.sort_by_key(|other| Reverse((other.is_lossy(), weight(other), other.is_wanted())));
+        let mut programs = HashSet::new();
+        let is_first = |other: &mut Other| other.is_lossy() && programs.insert(other.executable.clone());
+        let firsts: Vec<Other> = self.others.extract_if(.., is_first).collect();
+        self.lossy_programs = firsts.len();
+        self.others.splice(0..0, firsts);
+    }
 }
 
 /// A process besides the program's.
@@ -29,14 +66,16 @@ pub(super) struct Other {
     pub(super) path: PathBuf,
     /// Process id.
     pub(super) pid: u32,
+    /// Path of its executable.
+    pub(super) executable: String,
     /// Its command line.
     pub(super) command: String,
     /// How it ended.
     pub(super) ending: Ending,
-    /// Blocks outstanding, mappings included.
-    pub(super) live_blocks: u64,
-    /// Their bytes.
-    pub(super) live_bytes: u64,
+    /// Blocks outstanding, mappings included, and their bytes.
+    pub(super) live: Amount,
+    /// Those of them that are definitely lost.
+    pub(super) lost: Amount,
     /// Wrong frees, of which some may turn out to be none.
     pub(super) wrong_frees: u64,
     /// Whether both are estimates.
@@ -44,20 +83,23 @@ pub(super) struct Other {
 }
 
 impl Other {
-    /// Whether its trace is of any use.
+    /// Whether its trace is of any use. What another program took the place of has left nothing.
     pub(super) fn is_wanted(&self) -> bool {
-        self.live_blocks > 0 || self.wrong_frees > 0 || self.ending == Ending::Running
+        let has_left = self.live.blocks > 0 && self.ending != Ending::Exec;
+        has_left || self.wrong_frees > 0 || self.ending == Ending::Running
+    }
+
+    /// Whether it lost memory, or freed some wrongly.
+    pub(super) fn is_lossy(&self) -> bool {
+        self.lost.blocks > 0 && self.ending != Ending::Exec || self.wrong_frees > 0
     }
 }
 
 /// Finds the traces of a run that has ended.
-pub(super) fn collect(recording: &Recording, ended: &Ended, progress: &Progress) -> Traces {
+pub(super) fn collect(recording: &Recording, ended: &Ended, view: &View, progress: &Progress) -> Traces {
     progress.say("reading traces");
     let mut found: Vec<Found> =
-        recording.new_files().into_iter().filter_map(|path| Found::peek(path).ok()).collect();
-    if !recording.is_temporary {
-        keep_family(&mut found, ended.pid);
-    }
+        recording.traces().into_iter().filter_map(|path| Found::peek(path).ok()).collect();
     found.sort_by_key(|found| found.started);
     let mut traces = Traces::default();
     if let Some(place) = found.iter().rposition(|found| found.pid == ended.pid) {
@@ -66,69 +108,102 @@ pub(super) fn collect(recording: &Recording, ended: &Ended, progress: &Progress)
             complain(&format!("{}: cannot note how the program ended: {error}", program.path.display()));
         }
         shrink(&program.path);
-        traces.program = Some(program.path);
+        match Trace::open(&program.path) {
+            Ok(trace) if !view.wants(&trace.process) => traces.left_out += 1,
+            trace => {
+                let executable = trace.map(|trace| trace.process.executable).unwrap_or_default();
+                traces.executable = executable;
+                traces.program = Some(program.path);
+            }
+        }
     }
-    traces.others = found.into_iter().filter_map(|found| other(&found.path)).collect();
-    if traces.program.is_none() {
-        // The others stand for it: those with something to say first.
-        traces.others.sort_by_key(|other| !other.is_wanted());
-    }
+    let read = |found: &Found| {
+        let trace = Trace::open(&found.path).ok()?;
+        Some(Some(&trace).filter(|trace| view.wants(&trace.process)).map(|trace| other(&found.path, trace)))
+    };
+    let others: Vec<Option<Other>> = load::each(&found, progress, read).into_iter().flatten().collect();
+    traces.left_out += others.iter().filter(|other| other.is_none()).count();
+    traces.others = others.into_iter().flatten().collect();
+    traces.sort();
     progress.clear();
     traces
 }
 
-/// Drops traces of processes that do not descend from `program`: somebody else uses the folder, too.
-fn keep_family(found: &mut Vec<Found>, program: u32) {
-    let mut family = vec![program];
-    let mut known = 0;
-    while known < family.len() {
-        let parent = family[known];
-        known += 1;
-        for child in found.iter().filter(|found| found.ppid == parent) {
-            if !family.contains(&child.pid) {
-                family.push(child.pid);
+/// Waits until no process that was recorded is running any more, or for so long.
+pub(super) fn wait_for_rest(
+    recording: &Recording,
+    program: u32,
+    view: &View,
+    most: Duration,
+    progress: &Progress,
+) {
+    let started = Instant::now();
+    // Those that had ended when they were looked at.
+    let mut ended: HashSet<PathBuf> = HashSet::new();
+    loop {
+        let mut running = 0;
+        for path in recording.traces() {
+            if ended.contains(&path) {
+                continue;
+            }
+            let is_running = Found::peek(path.clone())
+                .is_ok_and(|found| found.pid != program && found.is_open)
+                && Trace::open(&path)
+                    .is_ok_and(|trace| trace.ending == Ending::Running && view.wants(&trace.process));
+            if is_running {
+                running += 1;
+            } else {
+                ended.insert(path);
             }
         }
+        if running == 0 || started.elapsed() >= most {
+            break;
+        }
+        progress.say(&format!("waiting for {} that outlived the program", counted(running, "process")));
+        thread::sleep(INTERVAL);
     }
-    found.retain(|found| family.contains(&found.pid));
+    progress.clear();
 }
 
-fn other(path: &Path) -> Option<Other> {
-    let trace = Trace::open(path).ok()?;
-    let totals = totals(&trace);
+fn other(path: &Path, trace: &Trace) -> Other {
+    let totals = totals(trace);
     if trace.ending != Ending::Running {
         shrink(path);
     }
-    let command = match trace.process.command.is_empty() {
-        true => trace.process.executable.clone(),
-        false => trace.process.command.join(" "),
-    };
-    Some(Other {
+    let Process { pid, executable, command, .. } = &trace.process;
+    let (heap, mapped) = (&totals.heap, &totals.mapped);
+    Other {
         path: path.to_owned(),
-        pid: trace.process.pid,
-        command,
+        pid: *pid,
+        executable: executable.clone(),
+        command: if command.is_empty() { executable.clone() } else { command.join(" ") },
         ending: trace.ending,
-        live_blocks: totals.heap.live_blocks.value().saturating_add(totals.mapped.live_blocks.value()),
-        live_bytes: totals.heap.live_bytes.value().saturating_add(totals.mapped.live_bytes.value()),
+        live: Amount {
+            blocks: heap.live_blocks.value().saturating_add(mapped.live_blocks.value()),
+            bytes: heap.live_bytes.value().saturating_add(mapped.live_bytes.value()),
+        },
+        lost: totals.kinds.of(Kind::Definite),
         wrong_frees: trace.wrong_frees.len() as u64,
-        is_sampled: totals.heap.is_sampled(),
-    })
+        is_sampled: heap.is_sampled(),
+    }
 }
 
 /// A trace and whose it is.
 struct Found {
     path: PathBuf,
     pid: u32,
-    ppid: u32,
     started: u64,
+    /// Whether nothing in it says how the process ended.
+    is_open: bool,
 }
 
 impl Found {
     fn peek(path: PathBuf) -> io::Result<Found> {
         let (_, map) = map_header(&path)?;
         let header = Header::check(&map).map_err(|refusal| io::Error::other(refusal.to_string()))?;
-        let (pid, ppid) = (header.pid.load(Relaxed), header.ppid.load(Relaxed));
-        Ok(Found { pid, ppid, started: header.clock.anchors[0].monotonic_ns.load(Relaxed), path })
+        let (pid, end) = (header.pid.load(Relaxed), End::from_word(header.end.load(Relaxed)));
+        let started = header.clock.anchors[0].monotonic_ns.load(Relaxed);
+        Ok(Found { pid, started, is_open: end == End::Open, path })
     }
 
     /// Writes into the trace how its process, which is gone, ended; unless it did so itself.

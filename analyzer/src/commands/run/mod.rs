@@ -8,6 +8,7 @@
 mod aftermath;
 mod child;
 mod elf;
+mod processes;
 mod program;
 mod recording;
 mod summary;
@@ -15,11 +16,12 @@ mod summary;
 use super::failure::Failure;
 use super::gating::GateOptions;
 use super::library;
-use super::options::{Reporting, size};
+use super::options::{Reporting, size, time};
 use super::progress::Progress;
 use crate::gate::Outcome;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The wrapper itself failed.
 const WRAPPER_FAILED: u8 = 125;
@@ -50,7 +52,7 @@ Examples:
   leak-analyze run -- ./server --port 80
   leak-analyze run -o leaks.json -o leaks.txt -- ./tests
   leak-analyze run --only 'cc1*' -- make -j4        only in executables of these names
-  leak-analyze run --output-dir traces -- ./app     keep every trace
+  leak-analyze run --output-dir traces -- ./app     keep every trace, and the report
   leak-analyze run --fail-on definite,leak -- make test    status 23 if any process of it loses memory
 
 Exit status: the program's own; 23 if that is 0 and the gate (--fail-on) failed or could not decide; 128+N if signal N ended it; 125 the wrapper itself failed; 126 the program
@@ -79,9 +81,12 @@ struct RecordingOptions {
     /// When to check what is still reachable [default: exit]
     #[arg(long, value_name = "WHEN", value_parser = ["exit", "off"])]
     leak_check: Option<String>,
-    /// Write traces to DIR and keep them
+    /// Write traces to DIR and keep them, and the report beside them
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
+    /// Wait so long for processes that outlive the program
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "2")]
+    wait: f64,
 }
 
 fn checked_size(text: &str) -> Result<String, String> {
@@ -96,7 +101,7 @@ fn checked_ring(text: &str) -> Result<String, String> {
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let outputs = options.reporting.output.check(true)?;
     options.reporting.view.span()?;
-    let gate = options.gate.gate(&[])?;
+    let gate = options.gate.gate(&[], &options.reporting.view)?;
     options.reporting.behaviour.set_jobs()?;
     let library =
         library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;
@@ -116,7 +121,10 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     };
 
     let progress = Progress::new(options.reporting.behaviour.quiet);
-    let traces = aftermath::collect(&recording, &ended, &progress);
+    let view = &options.reporting.view;
+    let patience = Duration::try_from_secs_f64(options.recording.wait).unwrap_or(Duration::MAX);
+    aftermath::wait_for_rest(&recording, ended.pid, view, patience, &progress);
+    let traces = aftermath::collect(&recording, &ended, view, &progress);
     let summary =
         summary::Summary { options: &options, outputs: &outputs, recording: &recording, progress: &progress };
     // The program has run: what goes wrong with the report must not change its status, unless it is the gate's.

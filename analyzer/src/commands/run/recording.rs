@@ -3,16 +3,21 @@
 use super::{RecordingOptions, WRAPPER_FAILED};
 use crate::commands::failure::Failure;
 use crate::commands::library;
-use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
 use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher, Hasher};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
-/// How a trace is named inside its folder.
-const PATTERN: &[u8] = b"/libleak.%e.%p.bin";
+/// How a trace is named inside its folder, up to what its run adds.
+const PATTERN: &[u8] = b"/libleak.%e.%p";
+/// The setting that says how many traces a folder may hold.
+const MAX_FILES: &str = "LIBLEAK_MAX_FILES";
+/// How many it may, unless that is set: all that the tests of a large project may start.
+const MANY_FILES: u64 = 100_000;
 
 /// How a program is made to record itself.
 pub(super) struct Recording {
@@ -21,8 +26,10 @@ pub(super) struct Recording {
     /// Whether the folder was made for this run and goes with it.
     pub(super) is_temporary: bool,
     environment: Vec<(&'static str, OsString)>,
-    /// Device and inode of what was in the folder before.
-    before: HashSet<(u64, u64)>,
+    /// What the names of this run's traces end with. Others may record into the same folder at the same time.
+    pub(super) ending: String,
+    /// How many traces the folder may hold.
+    max_files: u64,
 }
 
 impl Recording {
@@ -48,8 +55,13 @@ impl Recording {
                 .and_then(|()| folder.canonicalize())
                 .map_err(|error| fail(format!("--output-dir {}: {error}", folder.display())))?,
         };
-        let before = files(&folder).map(|(_, identity)| identity).collect();
-        let mut environment = vec![("LD_PRELOAD", preload(library)), ("LIBLEAK_OUTPUT", output(&folder))];
+        let ending = if is_temporary { ".bin".to_owned() } else { format!(".{:08x}.bin", unlike_others()) };
+        let output = output(&folder, &ending);
+        let mut environment = vec![("LD_PRELOAD", preload(library)), ("LIBLEAK_OUTPUT", output)];
+        let max_files = std::env::var(MAX_FILES).ok().and_then(|text| text.trim().parse().ok());
+        if max_files.is_none() {
+            environment.push((MAX_FILES, MANY_FILES.to_string().into()));
+        }
         let depth = options.depth.map(|depth| depth.to_string());
         let settings = [
             ("LIBLEAK_SAMPLE", &options.sample),
@@ -62,7 +74,8 @@ impl Recording {
         environment.extend(
             settings.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?.as_str().into()))),
         );
-        Ok(Recording { folder, is_temporary, environment, before })
+        let max_files = max_files.unwrap_or(MANY_FILES);
+        Ok(Recording { folder, is_temporary, environment, ending, max_files })
     }
 
     /// The command that runs `program` and records it.
@@ -73,12 +86,24 @@ impl Recording {
         command
     }
 
-    /// Files that were made since the start.
-    pub(super) fn new_files(&self) -> Vec<PathBuf> {
-        let new = files(&self.folder).filter(|(_, identity)| !self.before.contains(identity));
-        let mut paths: Vec<PathBuf> = new.map(|(path, _)| path).collect();
+    /// The traces of this run. One of a process id that came up before has a number after its ending.
+    pub(super) fn traces(&self) -> Vec<PathBuf> {
+        let is_ours = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.rsplit_once(&self.ending).is_some_and(|(_, number)| {
+                number.is_empty()
+                    || number.strip_prefix('.').is_some_and(|number| number.parse::<u64>().is_ok())
+            })
+        };
+        let mut paths: Vec<PathBuf> = files(&self.folder).filter(is_ours).collect();
         paths.sort();
         paths
+    }
+
+    /// Whether the folder holds as many traces as it may, so that processes may have gone unrecorded.
+    pub(super) fn is_full(&self) -> bool {
+        let is_trace = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "bin");
+        files(&self.folder).filter(is_trace).count() as u64 >= self.max_files
     }
 
     /// Removes the folder if it was made for this run and is empty.
@@ -90,13 +115,16 @@ impl Recording {
     }
 }
 
-/// Regular files in a folder, each with device and inode.
-fn files(folder: &Path) -> impl Iterator<Item = (PathBuf, (u64, u64))> {
+/// Regular files in a folder.
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| {
-        let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-        Some((entry.path(), (metadata.dev(), metadata.ino())))
-    })
+    let is_file = |entry: &fs::DirEntry| entry.metadata().is_ok_and(|metadata| metadata.is_file());
+    entries.filter(is_file).map(|entry| entry.path())
+}
+
+/// A number that no other run has, in whatever container.
+fn unlike_others() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
 }
 
 /// A new folder that only this user can look into.
@@ -125,21 +153,23 @@ fn preload(library: &Path) -> OsString {
 }
 
 /// LIBLEAK_OUTPUT for a folder: percent signs in its path stand for themselves.
-fn output(folder: &Path) -> OsString {
+fn output(folder: &Path, ending: &str) -> OsString {
     let bytes = folder.as_os_str().as_bytes().iter();
     let mut pattern: Vec<u8> =
         bytes.flat_map(|&byte| std::iter::repeat_n(byte, if byte == b'%' { 2 } else { 1 })).collect();
     pattern.extend_from_slice(PATTERN);
+    pattern.extend_from_slice(ending.as_bytes());
     OsString::from_vec(pattern)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn percent_signs_of_the_folder_are_no_placeholders() {
-        assert_eq!(output(Path::new("/tmp/100%")), "/tmp/100%%/libleak.%e.%p.bin");
+        assert_eq!(output(Path::new("/tmp/100%"), ".bin"), "/tmp/100%%/libleak.%e.%p.bin");
     }
 
     #[test]

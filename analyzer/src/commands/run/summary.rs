@@ -1,22 +1,21 @@
-//! The report of a run: the program's own in full, one line for each child with something outstanding.
+//! The report of a run: the program's own and those that lose memory in full, a line for others with something outstanding.
 
 use super::Options;
 use super::aftermath::{Other, Traces};
+use super::processes::processes;
 use super::recording::Recording;
 use crate::commands::failure::{Failure, complain};
 use crate::commands::load;
 use crate::commands::options::Reporting;
-use crate::commands::output::{Content, Outputs};
+use crate::commands::output::{Content, Outputs, write_file};
 use crate::commands::progress::Progress;
 use crate::gate::{Gate, Judgement, Outcome, write_json, write_text};
-use crate::report::{Format, Layout, Report, counted, escape, size};
+use crate::report::{Format, Layout, Report};
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Children that get a line at most.
-const MAX_LINES: usize = 20;
-/// Children that are reported in full if the program itself was not recorded.
+/// Programs besides the program's own that are reported in full.
 const MAX_REPORTS: usize = 3;
 
 /// Everything that the report of a run is made of.
@@ -30,6 +29,11 @@ pub(super) struct Summary<'a> {
 impl Summary<'_> {
     /// Writes the report, or what the gate says, keeps what was asked for, and removes the rest. What the gate says.
     pub(super) fn write(&self, traces: Traces, gate: Option<Gate>) -> Result<Outcome, Failure> {
+        if traces.program.is_none() && traces.others.is_empty() && traces.left_out > 0 {
+            complain("no process was of an executable that is asked for");
+            self.clean_up(&[], &traces);
+            return Ok(Outcome::Undecided);
+        }
         if traces.program.is_none() && traces.others.is_empty() {
             complain("no trace was written: the program was not recorded (LIBLEAK_LOG=debug may say why)");
             self.recording.discard();
@@ -38,12 +42,12 @@ impl Summary<'_> {
         let kept_trace = self.keep_trace(&traces);
         let (mut reports, listed) = self.reports(&traces, kept_trace, gate.is_some())?;
         let is_written = match &gate {
-            None => self.write_reports(&reports, &traces.others[listed..]),
+            None => self.write_reports(&reports, &traces, listed),
             Some(_) => self.write_files(&reports),
         };
         let judged = match gate {
             None => Ok(Outcome::Passed),
-            Some(gate) => self.judge(gate, &mut reports),
+            Some(gate) => self.judge(gate, &mut reports, &traces),
         };
         self.clean_up(&reports, &traces);
         is_written?;
@@ -51,24 +55,37 @@ impl Summary<'_> {
     }
 
     /// What the gate says of every process, which is written where the report would be.
-    fn judge(&self, mut gate: Gate, reports: &mut [Report]) -> Result<Outcome, Failure> {
-        self.options.gate.maintain(&mut gate, reports, true)?;
-        let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
-        let outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
-        let layout = self.layout();
-        if outcome != Outcome::Passed || !layout.quiet {
-            let mut out = BufWriter::new(io::stderr().lock());
-            match self.outputs.stream {
-                Some(Content::Report(Format::Json)) => write_json(&mut out, reports, &judgements)?,
-                _ => write_text(&mut out, reports, &judgements, &layout)?,
-            }
-            out.flush()?;
+    fn judge(&self, mut gate: Gate, reports: &mut [Report], traces: &Traces) -> Result<Outcome, Failure> {
+        gate.program = Some(traces.executable.clone());
+        self.options.gate.maintain(&mut gate, reports, traces.left_out == 0)?;
+        let judgements = gate.judge_all(reports);
+        let mut outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
+        for (report, judgement) in reports.iter_mut().zip(&judgements) {
+            let is_good = judgement.outcome() == Outcome::Passed;
+            report.is_kept &= !self.recording.is_temporary || self.is_copied(report) || !is_good;
         }
+        if self.recording.is_full() {
+            complain(
+                "the folder holds as many traces as LIBLEAK_MAX_FILES allows: processes may not have been recorded",
+            );
+            outcome = outcome.max(Outcome::Undecided);
+        }
+        let reports = &*reports;
+        if outcome != Outcome::Passed || !self.layout().quiet {
+            let is_json = self.outputs.stream == Some(Content::Report(Format::Json));
+            let write = |out: &mut dyn Write, layout: &Layout| match is_json {
+                true => write_json(out, reports, &judgements),
+                false => write_text(out, reports, &judgements, layout),
+            };
+            self.to_stderr(write)?;
+        }
+        self.beside_traces(traces, "txt", |out, layout| write_text(out, reports, &judgements, layout))?;
+        self.beside_traces(traces, "json", |out, _| write_json(out, reports, &judgements))?;
         Ok(outcome)
     }
 
-    /// Reports in full, and how many of the others are among them: all if a format for programs is written, else only
-    /// the program's own, or, if that was not recorded, the first that have something outstanding. For a gate all of all.
+    /// Reports in full, and how many of the others are among them: all if a format for programs is written, else the program's
+    /// own and the first that lose memory, or, if that was not recorded, the first that have something outstanding. For a gate all of all.
     fn reports(
         &self,
         traces: &Traces,
@@ -76,43 +93,88 @@ impl Summary<'_> {
         is_gated: bool,
     ) -> Result<(Vec<Report>, usize), Failure> {
         let everything = is_gated || !self.outputs.is_text();
-        let listed = match (&traces.program, everything) {
-            (_, true) => traces.others.len(),
-            (Some(_), false) => 0,
-            (None, false) => traces.others.len().min(MAX_REPORTS),
+        let program = traces.program.as_ref().filter(|_| everything || !traces.is_beside_the_point());
+        let listed = match program {
+            _ if everything => traces.others.len(),
+            Some(_) => traces.lossy_programs.min(MAX_REPORTS),
+            None if traces.lossy_programs > 0 => traces.lossy_programs.min(MAX_REPORTS),
+            None => traces.others.len().min(MAX_REPORTS),
         };
         let Reporting { view, symbols, .. } = &self.options.reporting;
         let selection =
             if is_gated { view.selection(true).all_of_them() } else { self.outputs.selection(view) };
-        let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
-        let mut reports = Vec::new();
-        for path in paths {
-            let trace = load::trace(path, &view.span()?, self.progress)?;
-            let mut report = load::report(trace, &selection, view, symbols, self.progress);
+        let paths = program.into_iter().chain(traces.others[..listed].iter().map(|other| &other.path));
+        let paths: Vec<&PathBuf> = paths.collect();
+        let (span, symbolizer) = (view.span()?, symbols.symbolizer(self.progress));
+        let read = |path: &&PathBuf| {
+            let trace = load::trace(path, &span, self.progress)?;
+            let mut report = load::report(trace, &selection, view, &symbolizer, self.progress);
             report.is_kept = !self.recording.is_temporary || report.has_findings();
-            if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(path)) {
+            if let Some(kept) = kept_trace.filter(|_| traces.program.as_ref() == Some(*path)) {
                 report.trace.path = kept.to_owned();
                 report.is_kept = true;
             }
             report.next = self.next(&report);
-            reports.push(report);
-        }
-        Ok((reports, listed))
+            Ok(report)
+        };
+        let reports: Result<Vec<Report>, Failure> =
+            load::each(&paths, self.progress, read).into_iter().collect();
+        Ok((reports?, listed))
     }
 
-    fn write_reports(&self, reports: &[Report], others: &[Other]) -> Result<(), Failure> {
-        let behaviour = &self.options.reporting.behaviour;
-        let layout = self.layout();
+    fn write_reports(&self, reports: &[Report], traces: &Traces, listed: usize) -> Result<(), Failure> {
+        let others = &traces.others[listed..];
         self.write_files(reports)?;
+        let write_text = |out: &mut dyn Write, layout: &Layout| {
+            Format::Text.write(out, reports, layout)?;
+            processes(out, reports, others)
+        };
+        self.beside_traces(traces, "txt", write_text)?;
         let Some(content) = self.outputs.stream else { return Ok(()) };
         let is_clean = !reports.iter().any(Report::has_findings) && !others.iter().any(Other::is_wanted);
-        if behaviour.quiet && is_clean {
+        if self.options.reporting.behaviour.quiet && is_clean {
             return Ok(());
         }
+        self.to_stderr(|out, layout| {
+            if content != Content::Report(Format::Text) {
+                return self.outputs.write(content, out, reports, layout);
+            }
+            writeln!(out)?;
+            write_text(out, layout)
+        })
+    }
+
+    /// Writes to where the report goes: stdout belongs to the program.
+    fn to_stderr(
+        &self,
+        write: impl FnOnce(&mut dyn Write, &Layout) -> io::Result<()>,
+    ) -> Result<(), Failure> {
         let mut out = BufWriter::new(io::stderr().lock());
-        self.write_stream(&mut out, content, reports, others, &layout)?;
+        write(&mut out, &self.layout())?;
         out.flush()?;
         Ok(())
+    }
+
+    /// Writes a file beside the traces that are kept, named like the program's.
+    fn beside_traces(
+        &self,
+        traces: &Traces,
+        extension: &str,
+        write: impl FnOnce(&mut dyn Write, &Layout) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        if self.recording.is_temporary {
+            return Ok(());
+        }
+        let behaviour = &self.options.reporting.behaviour;
+        let layout = Layout { color: behaviour.color_in_files(), ..self.layout() };
+        let unnamed = || self.recording.folder.join(format!("libleak{}", self.recording.ending));
+        let path = traces.program.clone().unwrap_or_else(unnamed);
+        write_file(&path.with_extension(extension), |out| write(out, &layout))
+    }
+
+    /// Whether the report is on a copy of the trace, which its user asked for (`-o FILE.bin`).
+    fn is_copied(&self, report: &Report) -> bool {
+        self.outputs.traces.contains(&report.trace.path)
     }
 
     fn layout(&self) -> Layout {
@@ -125,22 +187,6 @@ impl Summary<'_> {
         self.outputs.write_files(&self.layout(), behaviour, |out, content, layout| {
             self.outputs.write(content, out, reports, layout)
         })
-    }
-
-    fn write_stream(
-        &self,
-        out: &mut dyn Write,
-        content: Content,
-        reports: &[Report],
-        others: &[Other],
-        layout: &Layout,
-    ) -> io::Result<()> {
-        let is_text = content == Content::Report(Format::Text);
-        if is_text {
-            writeln!(out)?;
-        }
-        self.outputs.write(content, out, reports, layout)?;
-        if is_text { children(out, others) } else { Ok(()) }
     }
 
     fn next(&self, report: &Report) -> Vec<String> {
@@ -186,40 +232,10 @@ impl Summary<'_> {
             reports.iter().any(|report| report.is_kept && report.trace.path == path)
                 || traces.others.iter().any(|other| other.is_wanted() && other.path == path)
         };
-        for path in self.recording.new_files().iter().filter(|path| !is_named(path)) {
+        for path in self.recording.traces().iter().filter(|path| !is_named(path)) {
             // A file that cannot be removed lies in a folder for temporary files.
             _ = fs::remove_file(path);
         }
         self.recording.discard();
     }
-}
-
-/// One line for each process that left something, one for all others.
-fn children(out: &mut dyn Write, others: &[Other]) -> io::Result<()> {
-    if others.is_empty() {
-        return Ok(());
-    }
-    let (wanted, clean): (Vec<&Other>, Vec<&Other>) = others.iter().partition(|other| other.is_wanted());
-    let processes = if others.len() == 1 { "process was" } else { "processes were" };
-    let (all, left) = (others.len(), wanted.len());
-    let wrong = if others.iter().any(|other| other.wrong_frees > 0) { " or wrong frees" } else { "" };
-    writeln!(out, "\n{all} other {processes} recorded, {left} with memory outstanding{wrong}")?;
-    for other in wanted.iter().take(MAX_LINES) {
-        let tilde = if other.is_sampled { "~" } else { "" };
-        let (bytes, blocks) = (size(other.live_bytes), counted(other.live_blocks, "block"));
-        let what = format!("{tilde}{bytes} in {tilde}{blocks}");
-        let command: String = other.command.chars().take(40).collect();
-        writeln!(out, "  {what:<28} {} (pid {})", escape(&command), other.pid)?;
-        if other.wrong_frees > 0 {
-            writeln!(out, "    {}", counted(other.wrong_frees, "wrong free"))?;
-        }
-        writeln!(out, "    {}", escape(&other.path.to_string_lossy()))?;
-    }
-    if let Some(more) = wanted.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
-        writeln!(out, "  and {more} more")?;
-    }
-    if !clean.is_empty() && !wanted.is_empty() {
-        writeln!(out, "  {} returned everything", counted(clean.len() as u64, "other"))?;
-    }
-    Ok(())
 }

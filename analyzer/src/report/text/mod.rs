@@ -10,13 +10,15 @@ mod stack;
 mod style;
 mod wrong_free;
 
-pub use answer::command;
-pub(super) use answer::ending;
+pub use answer::{command, ending};
 pub(super) use stack::write_frames;
 pub use style::Layout;
-pub(super) use style::{Style, WIDTH, wrap};
+pub(super) use style::Style;
+pub use style::{WIDTH, wrap};
 
 use super::Report;
+use crate::analysis::Fingerprint;
+use std::collections::HashSet;
 use std::io;
 
 /// A report as text.
@@ -24,12 +26,23 @@ pub struct Text<'a> {
     report: &'a Report,
     layout: &'a Layout,
     style: Style,
+    told: Option<&'a HashSet<Fingerprint>>,
 }
 
 impl<'a> Text<'a> {
     /// The text of `report`.
     pub fn new(report: &'a Report, layout: &'a Layout) -> Text<'a> {
-        Text { report, layout, style: Style { color: layout.color } }
+        Text { report, layout, style: Style { color: layout.color }, told: None }
+    }
+
+    /// The same without stacks and wrong frees that were told before.
+    pub fn without(mut self, told: &'a HashSet<Fingerprint>) -> Text<'a> {
+        self.told = Some(told);
+        self
+    }
+
+    fn is_told(&self, fingerprint: Fingerprint) -> bool {
+        self.told.is_some_and(|told| told.contains(&fingerprint))
     }
 
     /// Writes all of it.

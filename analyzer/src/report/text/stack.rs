@@ -16,8 +16,10 @@ const FUNCTION: usize = 52;
 
 pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
     let selected = &text.report.selected;
-    let rank = selected.stacks.len().to_string().len();
-    let amounts: Vec<Amount> = selected.stacks.iter().map(|entry| Amount::of(text, entry)).collect();
+    let stacks: Vec<&StackEntry> =
+        selected.stacks.iter().filter(|entry| !text.is_told(entry.fingerprint)).collect();
+    let rank = stacks.len().to_string().len();
+    let amounts: Vec<Amount> = stacks.iter().map(|entry| Amount::of(text, entry)).collect();
     let widest =
         |part: fn(&Amount) -> &String| amounts.iter().map(|amount| part(amount).chars().count()).max();
     let columns = Columns {
@@ -25,7 +27,7 @@ pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> 
         size: widest(|amount| &amount.size).unwrap_or(0),
         range: widest(|amount| &amount.range).unwrap_or(0),
     };
-    for (index, (entry, amount)) in selected.stacks.iter().zip(&amounts).enumerate() {
+    for (index, (entry, amount)) in stacks.into_iter().zip(&amounts).enumerate() {
         writeln!(out)?;
         write(text, entry, amount, index + 1, &columns, out)?;
     }

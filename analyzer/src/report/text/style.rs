@@ -3,7 +3,7 @@
 use crate::report::names;
 
 /// Columns that a report takes at most.
-pub(crate) const WIDTH: usize = 100;
+pub const WIDTH: usize = 100;
 /// Frames of a stack that are shown unless told otherwise.
 const FRAMES: usize = 24;
 
@@ -58,7 +58,7 @@ impl Style {
 }
 
 /// `text` broken into lines of at most `width` characters, at spaces; a longer word gets a line of its own.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

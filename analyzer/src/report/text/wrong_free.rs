@@ -14,7 +14,8 @@ const MOST: usize = 20;
 
 pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
     let wrong = &text.report.wrong_frees;
-    for (index, found) in wrong.found.iter().take(MOST).enumerate() {
+    let untold = wrong.found.iter().filter(|found| !text.is_told(found.fingerprint));
+    for (index, found) in untold.take(MOST).enumerate() {
         writeln!(out)?;
         write(text, found, index + 1, out)?;
     }

@@ -1,0 +1,7 @@
+// A test that passes and loses nothing.
+#include "block.h"
+
+int main(void) {
+    take_and_give_back(100);
+    return 0;
+}
