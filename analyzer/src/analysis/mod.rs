@@ -24,7 +24,7 @@ mod types;
 mod usage;
 mod wrong_frees;
 
-pub use findings::{Finding, Rule, Severity, Subject, findings};
+pub use findings::{Finding, Rule, Severity, Subject, findings, suppressed};
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref};
 pub use group::{GroupBy, StackGroup};

@@ -6,6 +6,7 @@ mod export;
 mod failure;
 mod gating;
 mod info;
+mod judging;
 mod leak_check;
 mod lib;
 mod library;
@@ -15,6 +16,7 @@ mod output;
 mod progress;
 mod report;
 mod run;
+mod source_root;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;

@@ -2,20 +2,30 @@
 //! it undecided.
 
 mod baseline;
+mod format;
+mod found;
+mod github;
 mod json;
+mod junit;
+mod markdown;
+mod sarif;
+mod source;
 mod text;
 
 pub use baseline::Baseline;
+pub use format::Format;
+pub use found::{Found, Related, State};
 pub use json::write as write_json;
+pub use markdown::write as write_markdown;
+pub use source::SourceRoot;
 pub use text::write as write_text;
 
-use crate::analysis::{Finding, Fingerprint, Rule, Subject, findings};
-use crate::report::{Report, sentence, unchecked_because};
-use crate::trace::{Checked, Ending};
+use crate::analysis::{Finding, Fingerprint, Rule, Subject, findings, suppressed};
+use crate::report::{Report, count, ending, unchecked_because};
+use crate::trace::{Checked, Ending, Trace};
 use globset::GlobMatcher;
 use libleak_format::header::Allocator;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// What a gate lets pass.
 #[derive(Clone, Debug, Default)]
@@ -41,36 +51,21 @@ pub struct Limits {
     pub growth: Option<f64>,
 }
 
-/// A finding that fails.
-#[derive(Clone, Debug)]
-pub struct Failed {
-    /// By which rule.
-    pub rule: Rule,
-    /// The stable name of its stack, or of the wrong free.
-    pub fingerprint: Fingerprint,
-    /// Outstanding blocks that it is about; of a wrong free, how often it came.
-    pub blocks: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// How fast they become more, bytes per hour; of growth only.
-    pub bytes_per_hour: Option<f64>,
-    /// In words.
-    pub message: String,
-    /// The innermost function of its stack that has a name.
-    pub function: Option<Arc<str>>,
-}
-
 /// What a gate says of one report.
 #[derive(Clone, Debug)]
 pub struct Judgement {
     /// What fails.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<Found>,
     /// How many findings are within the limits.
     pub within: usize,
-    /// How many of the others are in the baseline.
-    pub known: usize,
+    /// Those of the others that are in the baseline.
+    pub known: Vec<Found>,
+    /// What would be findings, each with the suppression that says no; only of stacks that were selected.
+    pub suppressed: Vec<(Found, String)>,
     /// Why it cannot decide; `None` if it can.
     pub undecided: Option<String>,
+    /// Why it could not, where that is allowed.
+    pub excused: Option<String>,
 }
 
 /// What judgements come to, from good to bad.
@@ -104,6 +99,13 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What several judgements come to: the worst of them.
+    pub fn of(judgements: &[Judgement]) -> Outcome {
+        judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Passed)
+    }
+}
+
 impl Judgement {
     /// What it comes to.
     pub fn outcome(&self) -> Outcome {
@@ -111,20 +113,6 @@ impl Judgement {
             (false, _) => Outcome::Failed,
             (true, Some(_)) => Outcome::Undecided,
             (true, None) => Outcome::Passed,
-        }
-    }
-}
-
-impl Failed {
-    fn new(finding: &Finding<'_>) -> Failed {
-        Failed {
-            rule: finding.rule,
-            fingerprint: finding.fingerprint(),
-            blocks: finding.blocks,
-            bytes: finding.bytes,
-            bytes_per_hour: finding.bytes_per_hour,
-            message: sentence(finding),
-            function: finding.frames().iter().find_map(|frame| frame.function.clone()),
         }
     }
 }
@@ -148,11 +136,19 @@ impl Gate {
             report.selected.stacks.iter().map(|entry| is_failed(entry.fingerprint, true)).collect();
         let wrong: Vec<bool> =
             report.wrong_frees.found.iter().map(|wrong| is_failed(wrong.fingerprint, false)).collect();
+        let taken = |finding: &Finding<'_>| Found::new(finding, &self.baseline);
+        let suppressed = suppressed(&report.selected.stacks, &self.rules);
+        let (excused, undecided) = match self.doubt(report) {
+            Some(why) if self.may_be_unchecked(report) => (Some(why), None),
+            doubt => (None, doubt),
+        };
         let judgement = Judgement {
-            failed: failed.iter().map(Failed::new).collect(),
+            failed: failed.iter().map(taken).collect(),
             within: within.len(),
-            known: known.len(),
-            undecided: self.doubt(report).filter(|_| !self.may_be_unchecked(report)),
+            known: known.iter().map(taken).collect(),
+            suppressed: suppressed.iter().map(|(finding, by)| (taken(finding), by.to_string())).collect(),
+            undecided,
+            excused,
         };
         retain(&mut report.selected.stacks, &kept);
         retain(&mut report.wrong_frees.found, &wrong);
@@ -164,8 +160,8 @@ impl Gate {
         let findings = reports.iter().flat_map(|report| self.findings(report));
         let beyond = findings.filter(|finding| self.limits.are_exceeded_by(finding));
         let failing = beyond.filter(|finding| !self.baseline.admits(finding));
-        let failing: Vec<Failed> = failing.map(|finding| Failed::new(&finding)).collect();
-        failing.iter().for_each(|failed| self.baseline.add(failed));
+        let failing: Vec<Found> = failing.map(|finding| Found::new(&finding, &self.baseline)).collect();
+        failing.iter().for_each(|found| self.baseline.add(found));
         !failing.is_empty()
     }
 
@@ -207,6 +203,9 @@ impl Gate {
         // What a process held that another program has taken the place of is gone with it.
         let is_known = matches!(trace.settings.checked, Checked::Done { .. }) || trace.ending == Ending::Exec;
         (asks_for_kinds && !is_known).then(|| {
+            if let Some(crash) = crash(trace) {
+                return format!("what is lost is not known: the program crashed by itself, {crash}");
+            }
             let why = unchecked_because(trace).unwrap_or("nobody says why");
             format!("what is lost is not known: {why}")
         })
@@ -217,6 +216,19 @@ impl Gate {
         let name = executable.rsplit('/').next().unwrap_or(executable);
         self.unchecked.iter().any(|glob| glob.is_match(name))
     }
+}
+
+/// How a program crashed, if it did: by a signal that means an error of its own.
+fn crash(trace: &Trace) -> Option<String> {
+    const ERRORS: [i32; 7] =
+        [libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
+    let is_error = |number: u32| ERRORS.iter().any(|known| *known as u32 == number);
+    matches!(trace.ending, Ending::Signal { number } if is_error(number)).then(|| ending(trace.ending))
+}
+
+/// `1 process`, `3 processes`
+fn processes(number: u64) -> String {
+    format!("{} {}", count(number), if number == 1 { "process" } else { "processes" })
 }
 
 fn retain<T>(all: &mut Vec<T>, kept: &[bool]) {

@@ -28,7 +28,8 @@ pub fn write(
             Some(why) => writeln!(out, "UNDECIDED {who}: {why}")?,
             None if layout.quiet => {}
             None => {
-                let passing = [(judgement.known, "in the baseline"), (judgement.within, "within the limits")];
+                let passing =
+                    [(judgement.known.len(), "in the baseline"), (judgement.within, "within the limits")];
                 let said = passing.iter().filter(|(count, _)| *count > 0);
                 let said: Vec<String> = said
                     .map(|(count, what)| format!("{} {what}", counted(*count as u64, "finding")))

@@ -4,11 +4,13 @@ use super::Options;
 use super::aftermath::{Other, Traces};
 use super::recording::Recording;
 use crate::commands::failure::{Failure, complain};
+use crate::commands::judging::{DEFAULT, Judged};
 use crate::commands::load;
 use crate::commands::options::Reporting;
 use crate::commands::output::{Content, Outputs};
 use crate::commands::progress::Progress;
-use crate::gate::{Gate, Judgement, Outcome, write_json, write_text};
+use crate::commands::report::found;
+use crate::gate::{Gate, Judgement, Outcome};
 use crate::report::{Format, Layout, Report, counted, escape, size};
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -36,18 +38,20 @@ impl Summary<'_> {
             return Ok(Outcome::Undecided);
         }
         let kept_trace = self.keep_trace(&traces);
-        let (mut reports, listed) = self.reports(&traces, kept_trace, gate.is_some())?;
+        let is_asked = self.options.reporting.view.asks_for_fingerprint();
+        let (mut reports, listed) = self.reports(&traces, kept_trace, gate.is_some(), is_asked)?;
+        let is_found = gate.is_none() && is_asked && found(&reports);
         let is_written = match &gate {
             None => self.write_reports(&reports, &traces.others[listed..]),
             Some(_) => self.write_files(&reports),
         };
         let judged = match gate {
-            None => Ok(Outcome::Passed),
+            None => self.judge_unasked(&mut reports).map(|()| Outcome::Passed),
             Some(gate) => self.judge(gate, &mut reports),
         };
         self.clean_up(&reports, &traces);
         is_written?;
-        judged
+        if is_found { Ok(Outcome::Failed) } else { judged }
     }
 
     /// What the gate says of every process, which is written where the report would be.
@@ -55,16 +59,41 @@ impl Summary<'_> {
         self.options.gate.maintain(&mut gate, reports, true)?;
         let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
         let outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
-        let layout = self.layout();
-        if outcome != Outcome::Passed || !layout.quiet {
+        let is_told = outcome != Outcome::Passed || !self.layout().quiet;
+        let stream = self.outputs.stream.unwrap_or(Content::Report(Format::Text));
+        self.tell(reports, &judgements, Some(stream).filter(|_| is_told))?;
+        Ok(outcome)
+    }
+
+    /// What the default rules say, where files or the stream are to tell that and nobody asked for a gate.
+    fn judge_unasked(&self, reports: &mut [Report]) -> Result<(), Failure> {
+        if !self.outputs.has_judgements() {
+            return Ok(());
+        }
+        let gate = Gate { rules: DEFAULT.to_vec(), ..Gate::default() };
+        let judgements: Vec<Judgement> = reports.iter_mut().map(|report| gate.judge(report)).collect();
+        self.tell(reports, &judgements, self.outputs.stream.filter(|content| content.gate().is_some()))
+    }
+
+    /// Writes what a gate says into the files that are for it, and to stderr.
+    fn tell(
+        &self,
+        reports: &[Report],
+        judgements: &[Judgement],
+        stream: Option<Content>,
+    ) -> Result<(), Failure> {
+        let (layout, behaviour) = (self.layout(), &self.options.reporting.behaviour);
+        let judged = Judged { outputs: self.outputs, reports, judgements };
+        let is_its = |content: Content| content.gate().is_some();
+        self.outputs.write_files(is_its, &layout, behaviour, |out, content, layout| {
+            judged.write(out, content, layout)
+        })?;
+        if let Some(content) = stream {
             let mut out = BufWriter::new(io::stderr().lock());
-            match self.outputs.stream {
-                Some(Content::Report(Format::Json)) => write_json(&mut out, reports, &judgements)?,
-                _ => write_text(&mut out, reports, &judgements, &layout)?,
-            }
+            judged.write(&mut out, content, &layout)?;
             out.flush()?;
         }
-        Ok(outcome)
+        judged.summarize(&layout)
     }
 
     /// Reports in full, and how many of the others are among them: all if a format for programs is written, else only
@@ -74,16 +103,20 @@ impl Summary<'_> {
         traces: &Traces,
         kept_trace: Option<&Path>,
         is_gated: bool,
+        is_asked: bool,
     ) -> Result<(Vec<Report>, usize), Failure> {
-        let everything = is_gated || !self.outputs.is_text();
+        let everything = is_gated || is_asked || !self.outputs.is_text();
         let listed = match (&traces.program, everything) {
             (_, true) => traces.others.len(),
             (Some(_), false) => 0,
             (None, false) => traces.others.len().min(MAX_REPORTS),
         };
         let Reporting { view, symbols, .. } = &self.options.reporting;
-        let selection =
-            if is_gated { view.selection(true).all_of_them() } else { self.outputs.selection(view) };
+        let mut selection = self.outputs.selection(view);
+        if is_gated {
+            selection = view.selection(true).all_of_them();
+            selection.filter.suppressed = self.outputs.has_suppressed();
+        }
         let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let mut reports = Vec::new();
         for path in paths {
@@ -97,6 +130,9 @@ impl Summary<'_> {
             report.next = self.next(&report);
             reports.push(report);
         }
+        if is_asked && !is_gated && found(&reports) {
+            reports.retain(|report| found(std::slice::from_ref(report)));
+        }
         Ok((reports, listed))
     }
 
@@ -104,7 +140,9 @@ impl Summary<'_> {
         let behaviour = &self.options.reporting.behaviour;
         let layout = self.layout();
         self.write_files(reports)?;
-        let Some(content) = self.outputs.stream else { return Ok(()) };
+        let Some(content) = self.outputs.stream.filter(|content| content.gate().is_none()) else {
+            return Ok(());
+        };
         let is_clean = !reports.iter().any(Report::has_findings) && !others.iter().any(Other::is_wanted);
         if behaviour.quiet && is_clean {
             return Ok(());
@@ -122,7 +160,8 @@ impl Summary<'_> {
 
     fn write_files(&self, reports: &[Report]) -> Result<(), Failure> {
         let behaviour = &self.options.reporting.behaviour;
-        self.outputs.write_files(&self.layout(), behaviour, |out, content, layout| {
+        let is_ours = |content: Content| content.gate().is_none();
+        self.outputs.write_files(is_ours, &self.layout(), behaviour, |out, content, layout| {
             self.outputs.write(content, out, reports, layout)
         })
     }

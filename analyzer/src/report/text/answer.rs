@@ -59,7 +59,7 @@ pub fn command(process: &Process) -> String {
 }
 
 /// How a process ended, as part of a sentence.
-pub(crate) fn ending(ending: Ending) -> String {
+pub fn ending(ending: Ending) -> String {
     match ending {
         Ending::Exit { status } => format!("exit status {status}"),
         Ending::Signal { number } => format!("ended by {}", signal_name(number)),

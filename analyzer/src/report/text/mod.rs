@@ -10,11 +10,12 @@ mod style;
 mod wrong_free;
 
 pub use answer::command;
-pub(super) use answer::ending;
+pub use answer::ending;
 pub use style::Layout;
 pub(super) use style::{Style, WIDTH, wrap};
 
 use super::Report;
+use crate::analysis::{StackEntry, WrongFree};
 use std::io;
 
 /// A report as text.
@@ -43,5 +44,25 @@ impl<'a> Text<'a> {
             None => stack::write_all(self, out)?,
         }
         footer::write(self, out)
+    }
+
+    /// Writes one stack.
+    pub(super) fn write_stack(
+        &self,
+        entry: &StackEntry,
+        rank: usize,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        stack::write_one(self, entry, rank, out)
+    }
+
+    /// Writes one wrong free.
+    pub(super) fn write_wrong_free(
+        &self,
+        wrong: &WrongFree,
+        rank: usize,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        wrong_free::write(self, wrong, rank, out)
     }
 }

@@ -17,8 +17,11 @@ const FUNCTION: usize = 52;
 
 pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
     let selected = &text.report.selected;
-    let rank = selected.stacks.len().to_string().len();
-    let amounts: Vec<Amount> = selected.stacks.iter().map(|entry| Amount::of(text, entry)).collect();
+    // What is suppressed may have been selected for another format that is written beside this.
+    let shown = selected.stacks.iter().filter(|entry| entry.group.suppressed_by.is_none());
+    let shown: Vec<&StackEntry> = shown.collect();
+    let rank = shown.len().to_string().len();
+    let amounts: Vec<Amount> = shown.iter().map(|entry| Amount::of(text, entry)).collect();
     let widest =
         |part: fn(&Amount) -> &String| amounts.iter().map(|amount| part(amount).chars().count()).max();
     let columns = Columns {
@@ -26,7 +29,7 @@ pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> 
         size: widest(|amount| &amount.size).unwrap_or(0),
         range: widest(|amount| &amount.range).unwrap_or(0),
     };
-    for (index, (entry, amount)) in selected.stacks.iter().zip(&amounts).enumerate() {
+    for (index, (entry, amount)) in shown.iter().zip(&amounts).enumerate() {
         writeln!(out)?;
         write(text, entry, amount, index + 1, &columns, out)?;
     }
@@ -39,6 +42,17 @@ pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> 
         writeln!(out, "\n{} with {} {why}", counted(stacks as u64, "more stack"), sums.size(bytes))?;
     }
     Ok(())
+}
+
+/// One stack by itself.
+pub(super) fn write_one(
+    text: &Text,
+    entry: &StackEntry,
+    rank: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let amount = Amount::of(text, entry);
+    write(text, entry, &amount, rank, &Columns { rank: 2, size: 0, range: 0 }, out)
 }
 
 /// Widths that make numbers stand below each other.
@@ -148,7 +162,7 @@ fn headline(text: &Text, entry: &StackEntry, amount: &Amount, rank: usize, colum
     let what = if group.is_mapping() { "mapping" } else { "block" };
     let mut line = format!("{rank:>width$}  ", width = columns.rank);
     line.push_str(&text.style.bold(&format!("{outstanding:>width$}", width = columns.size)));
-    if columns.range > 0 {
+    if columns.range.max(range.len()) > 0 {
         line.push_str(&format!(" {range:<width$}", width = columns.range));
     }
     line.push_str(&format!(
