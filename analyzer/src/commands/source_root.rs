@@ -20,5 +20,5 @@ pub(super) fn find(asked: Option<&Path>) -> SourceRoot {
     let real = names.last().and_then(|name| name.canonicalize().ok());
     let folder = real.or_else(|| names.last().cloned()).unwrap_or_default();
     let aliases = names.into_iter().filter(|name| *name != folder).collect();
-    SourceRoot::new(folder, aliases)
+    SourceRoot::new(folder, aliases, Path::is_file)
 }

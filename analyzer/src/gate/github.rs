@@ -1,7 +1,8 @@
 //! Judgements as commands in the log of a GitHub workflow, which become annotations of files.
 
+use super::merged::{Merged, merge};
 use super::{Found, Judgement, SourceRoot};
-use crate::analysis::{Fingerprint, Rule, Severity};
+use crate::analysis::{Rule, Severity};
 use crate::report::{Report, command, counted, escape, names};
 use std::collections::BTreeMap;
 use std::io;
@@ -28,7 +29,7 @@ pub(super) fn write(
         left.insert(Severity::Error, MAX_ANNOTATIONS - 1);
         writeln!(out, "::error title={}::{}", property("leak-analyze: not decided"), data(&text))?;
     }
-    for (found, processes) in worst(judgements) {
+    for Merged { most: found, processes, .. } in worst(judgements) {
         let severity = found.rule.severity();
         match left.entry(severity).or_insert(MAX_ANNOTATIONS) {
             0 => hidden += 1,
@@ -48,18 +49,11 @@ pub(super) fn write(
     Ok(())
 }
 
-/// What fails, each with the number of processes that have it.
-fn worst(judgements: &[Judgement]) -> Vec<(&Found, u64)> {
-    let mut found: BTreeMap<(Rule, Fingerprint), (&Found, u64)> = BTreeMap::new();
-    for failed in judgements.iter().flat_map(|judgement| &judgement.failed) {
-        let (most, processes) = found.entry((failed.rule, failed.fingerprint)).or_insert((failed, 0));
-        *processes += 1;
-        if most.bytes < failed.bytes {
-            *most = failed;
-        }
-    }
-    let mut found: Vec<(&Found, u64)> = found.into_values().collect();
-    found.sort_by_key(|(found, _)| std::cmp::Reverse((found.rule.severity(), found.bytes)));
+/// What fails, the worst first.
+fn worst(judgements: &[Judgement]) -> Vec<Merged<&Found>> {
+    let all = judgements.iter().map(|judgement| judgement.failed.iter());
+    let mut found = merge(all, |found| (found.rule, found.fingerprint), |found| found.bytes);
+    found.sort_by_key(|merged| std::cmp::Reverse((merged.most.rule.severity(), merged.most.bytes)));
     found
 }
 

@@ -8,6 +8,7 @@ mod github;
 mod json;
 mod junit;
 mod markdown;
+mod merged;
 mod sarif;
 mod source;
 mod text;

@@ -11,28 +11,37 @@ const IN_PATHS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The folder that sources are in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SourceRoot {
     folder: PathBuf,
     /// The same folder by other names: through links, as the compiler may have seen it.
     aliases: Vec<PathBuf>,
+    /// Whether there is such a file.
+    exists: fn(&Path) -> bool,
+}
+
+impl Default for SourceRoot {
+    /// One that holds nothing.
+    fn default() -> SourceRoot {
+        SourceRoot { folder: PathBuf::new(), aliases: Vec::new(), exists: |_| false }
+    }
 }
 
 impl SourceRoot {
-    /// An absolute folder, and other names of it.
-    pub fn new(folder: PathBuf, aliases: Vec<PathBuf>) -> SourceRoot {
-        SourceRoot { folder, aliases }
+    /// An absolute folder, other names of it, and what tells whether there is a file.
+    pub fn new(folder: PathBuf, aliases: Vec<PathBuf>, exists: fn(&Path) -> bool) -> SourceRoot {
+        SourceRoot { folder, aliases, exists }
     }
 
-    /// The path of a source file below the folder, if it is in there; always with slashes, and without dots. What is relative
-    /// already (`-ffile-prefix-map`) is taken to be so to this folder.
+    /// The path of a source file below the folder, if it is in there; without dots. What is relative already
+    /// (`-ffile-prefix-map`) may be so to anything, as it is in the C library, and is this folder's if it is there.
     pub fn relative(&self, file: &str) -> Option<String> {
         let path = without_dots(Path::new(file))?;
         let inside = if path.is_absolute() {
             let names = std::iter::once(&self.folder).chain(&self.aliases);
             names.filter(|name| name.is_absolute()).find_map(|name| path.strip_prefix(name).ok())?
         } else {
-            &path
+            Some(&*path).filter(|path| (self.exists)(&self.folder.join(path)))?
         };
         Some(inside.to_string_lossy().into_owned()).filter(|inside| !inside.is_empty())
     }
@@ -80,13 +89,17 @@ mod tests {
 
     #[test]
     fn files_below_the_root_have_a_path_there() {
-        let root = SourceRoot::new("/home/me/app".into(), vec!["/build".into()]);
+        let root = SourceRoot::new("/home/me/app".into(), vec!["/build".into()], |file| {
+            file.ends_with("app/src/x.c")
+        });
         let relative = |file| root.relative(file);
         assert_eq!(relative("/home/me/app/src/main.c").as_deref(), Some("src/main.c"));
         assert_eq!(relative("/home/me/app/lib/../src/./main.c").as_deref(), Some("src/main.c"));
         assert_eq!(relative("/build/x.c").as_deref(), Some("x.c"));
         assert_eq!(relative("./src/x.c").as_deref(), Some("src/x.c"));
-        for outside in ["/home/me/apple/x.c", "/usr/include/x.h", "../x.c", "/home/me/app", ""] {
+        for outside in
+            ["/home/me/apple/x.c", "/usr/include/x.h", "../x.c", "./csu/../sysdeps/x.h", "/home/me/app", ""]
+        {
             assert_eq!(relative(outside), None, "{outside}");
         }
         assert_eq!(SourceRoot::default().relative("/x.c"), None, "no root holds nothing");
@@ -96,6 +109,6 @@ mod tests {
     fn paths_are_percent_encoded() {
         assert_eq!(relative_uri("a b/ö#?%:[x].c"), "a%20b/%C3%B6%23%3F%25%3A%5Bx%5D.c");
         assert_eq!(file_uri(OsStr::from_bytes(b"/a\xff")), "file:///a%FF");
-        assert_eq!(SourceRoot::new("/a".into(), Vec::new()).uri(), "file:///a/");
+        assert_eq!(SourceRoot::new("/a".into(), Vec::new(), |_| false).uri(), "file:///a/");
     }
 }

@@ -1,50 +1,39 @@
 //! Findings as SARIF has them.
 
 use super::place::{Location, Message, StackFrame};
-use crate::analysis::{Fingerprint, NamedStack, Rule};
+use crate::analysis::{NamedStack, Rule};
+use crate::gate::merged::{Merged, merge};
 use crate::gate::{Found, Judgement, SourceRoot, State, processes as processes_in_words};
 use crate::report::{Report, escape, names};
 use crate::trace::Trace;
 use serde::Serialize;
-use std::collections::HashMap;
 
 /// Frames of a stack that are written: GitHub takes 1,000 places of a result, of which the first are worth most.
 const MAX_FRAMES: usize = 64;
 /// Characters of a function's name in a message.
 const MAX_NAME: usize = 100;
 
-/// A finding and the process that has most of it.
+/// A finding, and what is to be said of it besides.
+#[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
     pub(super) found: &'a Found,
     trace: &'a Trace,
-    /// Processes that have it.
-    processes: u64,
     suppressed_by: Option<&'a str>,
 }
 
-/// What several processes have is one case. The worst come first, what is suppressed last.
-pub(super) fn cases<'a>(reports: &'a [Report], judgements: &'a [Judgement]) -> Vec<Case<'a>> {
-    let mut places: HashMap<(Rule, Fingerprint, bool), usize> = HashMap::new();
-    let mut cases: Vec<Case> = Vec::new();
-    for (report, judgement) in reports.iter().zip(judgements) {
-        let told = judgement.failed.iter().chain(&judgement.known).map(|found| (found, None));
-        let kept_back = judgement.suppressed.iter().map(|(found, by)| (found, Some(by.as_str())));
-        for (found, suppressed_by) in told.chain(kept_back) {
-            let key = (found.rule, found.fingerprint, suppressed_by.is_some());
-            let place = *places.entry(key).or_insert(cases.len());
-            let case = Case { found, trace: &report.trace, processes: 1, suppressed_by };
-            match cases.get_mut(place) {
-                None => cases.push(case),
-                Some(known) if known.found.bytes < found.bytes => {
-                    *known = Case { processes: known.processes + 1, ..case };
-                }
-                Some(known) => known.processes += 1,
-            }
-        }
-    }
-    cases.sort_by_key(|Case { found, suppressed_by, .. }| {
-        let rank = (found.rule.severity(), found.bytes);
-        (suppressed_by.is_some(), std::cmp::Reverse(rank), found.rule, found.fingerprint)
+/// What several processes have is one case, that of the process which has most of it. The worst come first, what is suppressed last.
+pub(super) fn cases<'a>(reports: &'a [Report], judgements: &'a [Judgement]) -> Vec<Merged<Case<'a>>> {
+    let all = reports.iter().zip(judgements).map(|(report, judgement)| {
+        let case = |found, suppressed_by| Case { found, trace: &report.trace, suppressed_by };
+        let told = judgement.failed.iter().chain(&judgement.known).map(move |found| case(found, None));
+        told.chain(judgement.suppressed.iter().map(move |(found, by)| case(found, Some(by.as_str()))))
+    });
+    let key = |case: &Case| (case.found.rule, case.found.fingerprint, case.suppressed_by.is_some());
+    let mut cases = merge(all, key, |case| case.found.bytes);
+    cases.sort_by_key(|merged| {
+        let Case { found, suppressed_by, .. } = merged.most;
+        let rank = std::cmp::Reverse((found.rule.severity(), found.bytes));
+        (suppressed_by.is_some(), rank, found.rule, found.fingerprint, merged.number)
     });
     cases
 }
@@ -99,8 +88,8 @@ struct FlowLocation {
 struct Fingerprints {
     #[serde(rename = "libleakStack/v1")]
     stack: String,
-    /// The only one that GitHub looks at. By the line that it is about, all findings of a function that allocates for others
-    /// would be one.
+    /// The only one that GitHub looks at, with a number where several stacks have that name. By the line that it is about, all
+    /// findings of a function that allocates for others would be one.
     primary_location_line_hash: String,
 }
 
@@ -121,8 +110,8 @@ struct Numbers {
 }
 
 impl ResultObject {
-    pub(super) fn new(case: &Case<'_>, root: &SourceRoot) -> ResultObject {
-        let Case { found, trace, processes, suppressed_by } = *case;
+    pub(super) fn new(case: &Merged<Case<'_>>, root: &SourceRoot) -> ResultObject {
+        let Merged { most: Case { found, trace, suppressed_by }, processes, number } = *case;
         let level = found.rule.severity().name();
         let fingerprint = found.fingerprint.to_string();
         let related = found.related.iter().filter_map(|related| {
@@ -147,8 +136,8 @@ impl ResultObject {
             stacks: stacks(found, trace, root),
             code_flows: flow(&found.stack, trace, root).into_iter().collect(),
             partial_fingerprints: Fingerprints {
-                stack: fingerprint.clone(),
-                primary_location_line_hash: fingerprint,
+                primary_location_line_hash: format!("{fingerprint}:{number}"),
+                stack: fingerprint,
             },
             occurrence_count: processes,
             baseline_state: found.state.map(|state| match state {
@@ -167,8 +156,8 @@ impl ResultObject {
 }
 
 /// What was found, where, and in how many processes.
-fn sentence(case: &Case<'_>) -> String {
-    let Case { found, trace, processes, .. } = *case;
+fn sentence(case: &Merged<Case<'_>>) -> String {
+    let Merged { most: Case { found, trace, .. }, processes, .. } = *case;
     let verb = if found.rule == Rule::WrongFree { "Freed" } else { "Allocated" };
     let mut text = format!("{}.", found.message);
     if let Some(function) = &found.function {

@@ -156,6 +156,9 @@ impl Subject<'_> {
         if entry.group.live.kinds.of(Kind::Reachable).blocks > 0 {
             words.push("reachable".to_owned());
         }
+        if entry.group.live.blocks.value() > entry.group.live.kinds.known().blocks {
+            words.push("unknown".to_owned());
+        }
         if entry.group.inherited {
             words.push("inherited".to_owned());
         }
