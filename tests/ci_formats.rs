@@ -356,7 +356,7 @@ fn names_stay_names_in_every_format() {
     check(&[&hostile], &files.each_ref().map(String::as_str)).current_dir(folder.path()).run();
     for name in ["x.sarif", "x.xml", "x.md"] {
         let text = fs::read_to_string(folder.join(name)).expect("UTF-8");
-        let odd = text.chars().find(|c| c.is_control() && *c != '\n' || matches!(c, '\u{202e}' | '\u{ffff}'));
+        let odd = text.chars().find(|c| c.is_control() && *c != '\n' || *c == '\u{202e}');
         assert_eq!(odd, None, "{name}");
     }
 }

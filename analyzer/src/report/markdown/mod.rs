@@ -59,7 +59,14 @@ pub fn add<'a>(page: &mut Page, reports: impl Iterator<Item = &'a Report>, layou
 
 /// The command line of a process, as code.
 pub fn process(report: &Report) -> String {
-    code(&names::start_of(&command(&report.trace.process), MAX_COMMAND))
+    let whole = command(&report.trace.process);
+    // Of a long path the name says the most.
+    let short = match whole.split_once(' ') {
+        _ if whole.chars().count() <= MAX_COMMAND => whole,
+        Some((program, arguments)) => format!("{} {arguments}", names::base(program)),
+        None => names::base(&whole).to_owned(),
+    };
+    code(&names::start_of(&short, MAX_COMMAND))
 }
 
 /// A row of the table.
