@@ -2,8 +2,9 @@
 
 mod support;
 
-use leak_analyze::analysis::{Filter, Selection};
+use leak_analyze::analysis::{Filter, Rule, Selection};
 use leak_analyze::export;
+use leak_analyze::gate::{self, Gate, SourceRoot};
 use leak_analyze::report::{Format, Info, Layout, Report};
 use leak_analyze::trace::{OpenError, Trace};
 use libleak_format::header::{HEADER_SIZE, Refusal};
@@ -75,6 +76,13 @@ fn analyse_and_export(bytes: &[u8]) -> Result<(), OpenError> {
     let started = Instant::now();
     for (_, _, format) in export::Format::ALL {
         format.write(&mut Vec::new(), &report, &export::Options::default()).unwrap();
+    }
+    Format::Markdown.write(&mut Vec::new(), &report, &Layout::default()).unwrap();
+    let mut report = report;
+    let gate = Gate { rules: Rule::ALL.to_vec(), ..Gate::default() };
+    let judgements = report.each_mut().map(|report| gate.judge(report));
+    for (_, format) in gate::Format::ALL {
+        format.write(&mut Vec::new(), &report, &judgements, &SourceRoot::default()).unwrap();
     }
     let took = started.elapsed();
     assert!(took < TIME, "took {took:?}");

@@ -1,7 +1,8 @@
 //! What the fuzz targets do with a file.
 
-use leak_analyze::analysis::{Filter, Names, Selection};
+use leak_analyze::analysis::{Filter, Names, Rule, Selection};
 use leak_analyze::export;
+use leak_analyze::gate::{self, Gate, SourceRoot};
 use leak_analyze::report::{Format, Info, Layout, Report};
 use leak_analyze::symbols::{Options, PerfMap, Symbolizer};
 use leak_analyze::trace::Trace;
@@ -25,6 +26,14 @@ pub fn analyse(bytes: &[u8]) {
             let options = export::Options { value, frames: None };
             format.write(&mut out, &report, &options).expect("a sink takes everything");
         }
+    }
+    let mut report = report;
+    let gate = Gate { rules: Rule::ALL.to_vec(), ..Gate::default() };
+    let judgements = report.each_mut().map(|report| gate.judge(report));
+    for (_, format) in gate::Format::ALL {
+        format
+            .write(&mut out, &report, &judgements, &SourceRoot::default())
+            .expect("a sink takes everything");
     }
     let [Report { trace, .. }] = report;
     let info = Info::new(trace, &[]);

@@ -6,6 +6,7 @@ use super::growth::Verdict;
 use super::select::StackEntry;
 use super::wrong_frees::WrongFree;
 use libleak_format::kinds::Kind;
+use std::sync::Arc;
 
 /// What makes a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -154,9 +155,28 @@ pub fn findings<'a>(stacks: &'a [StackEntry], wrong: &'a [WrongFree], rules: &[R
         bytes: wrong.size,
         bytes_per_hour: None,
     });
-    let own = stacks.iter().filter(|entry| !entry.group.inherited && entry.group.suppressed_by.is_none());
-    let of_stacks = own.flat_map(|entry| rules.iter().filter_map(|rule| of_stack(entry, *rule)));
+    let of_stacks = of_own_stacks(stacks, rules).filter(|finding| suppressed_by(finding).is_none());
     wrong.chain(of_stacks).collect()
+}
+
+/// What would be findings by these rules if it were not suppressed, each with the suppression. Only of stacks that were selected.
+pub fn suppressed<'a>(stacks: &'a [StackEntry], rules: &[Rule]) -> Vec<(Finding<'a>, Arc<str>)> {
+    of_own_stacks(stacks, rules).filter_map(|finding| Some((finding, suppressed_by(&finding)?))).collect()
+}
+
+fn of_own_stacks<'a>(stacks: &'a [StackEntry], rules: &[Rule]) -> impl Iterator<Item = Finding<'a>> {
+    let own = stacks.iter().filter(|entry| !entry.group.inherited);
+    own.flat_map(move |entry| rules.iter().filter_map(move |rule| of_stack(entry, *rule)))
+}
+
+/// The suppression of a finding; of a stack that is suppressed in part it is that of the kind.
+fn suppressed_by(finding: &Finding<'_>) -> Option<Arc<str>> {
+    let Subject::Stack(StackEntry { group, .. }) = finding.subject else { return None };
+    let of_kind = finding.rule.kind().and_then(|kind| {
+        let mut kinds = group.suppressed_kinds.iter();
+        kinds.find(|(known, _)| *known == kind).map(|(_, rule)| rule.clone())
+    });
+    of_kind.or_else(|| group.suppressed_by.clone())
 }
 
 fn of_stack(entry: &StackEntry, rule: Rule) -> Option<Finding<'_>> {
@@ -170,8 +190,7 @@ fn of_stack(entry: &StackEntry, rule: Rule) -> Option<Finding<'_>> {
     };
     if let Some(kind) = rule.kind() {
         let found = live.kinds.of(kind);
-        let is_suppressed = entry.group.suppressed_kinds.contains(&kind);
-        return (found.blocks > 0 && !is_suppressed).then(|| finding(found.blocks, found.bytes, None));
+        return (found.blocks > 0).then(|| finding(found.blocks, found.bytes, None));
     }
     let growth = entry.group.growth.filter(|growth| Some(growth.verdict) == rule.verdict())?;
     Some(finding(live.blocks.value(), live.bytes.value(), growth.rate.map(|rate| rate.bytes_per_hour)))

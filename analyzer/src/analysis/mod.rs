@@ -32,7 +32,7 @@ mod wrong_frees;
 
 pub use diff::{Amounts, Change, Comparison, Diff, Part, Place, Side, Status, Tolerance, diff, difference};
 pub use filter::{Filter, Patterns, Wanted, WantedThread};
-pub use findings::{Finding, Rule, Severity, Subject, findings};
+pub use findings::{Finding, Rule, Severity, Subject, findings, suppressed};
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref, questions};
 pub use group::{GroupBy, StackGroup};

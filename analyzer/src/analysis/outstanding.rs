@@ -32,7 +32,7 @@ pub struct Group {
     /// The suppression that keeps it from being a finding.
     pub suppressed_by: Option<Arc<str>>,
     /// The kinds of its blocks that are suppressed, if not all of it is.
-    pub suppressed_kinds: Vec<Kind>,
+    pub suppressed_kinds: Vec<(Kind, Arc<str>)>,
     /// What it does over time; `None` before [`super::judge`], and of inherited blocks.
     pub growth: Option<Growth>,
 }
@@ -63,7 +63,8 @@ impl Group {
         self.peak_bytes = self.peak_bytes.saturating_add(other.peak_bytes);
         self.live.merge(&other.live);
         self.suppressed_by = self.suppressed_by.take().filter(|_| other.suppressed_by.is_some());
-        self.suppressed_kinds.retain(|kind| other.suppressed_kinds.contains(kind));
+        self.suppressed_kinds
+            .retain(|(kind, _)| other.suppressed_kinds.iter().any(|(known, _)| known == kind));
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::failure::{Failure, complain};
 use super::gating::GateOptions;
+use super::judging;
 use super::load;
 use super::options::Reporting;
-use super::output::{Content, to_stdout};
+use super::output::{Writes, to_stdout};
 use super::progress::Progress;
-use crate::analysis::Rule;
-use crate::gate::{Judgement, Outcome, write_json, write_text};
-use crate::report::{Format, Layout, Report};
-use std::io::{self, Write};
+use crate::gate::{Judgement, Outcome};
+use crate::report::Report;
+use std::io;
 use std::path::PathBuf;
 
 /// Decide by traces whether a build may go on
@@ -36,23 +36,22 @@ Examples:
   leak-analyze check --allow-unchecked 'go-*' traces/*.bin
   leak-analyze check --baseline leaks.baseline --update-baseline traces/*.bin    what is found now may stay
   leak-analyze check --suppressions known.supp traces/*.bin
+  leak-analyze check -o leaks.sarif -o leaks.xml --format github traces/*.bin    for code scanning, tests and the log
 
 Exit status: 0 nothing above the limits; 1 found; 2 wrong usage, or a file that cannot be read as a trace; 3 what was
 asked for is not known (no leak check, only samples, an allocator of its own), and nothing was found.";
 
-/// The rules where none are said.
-const DEFAULT: [Rule; 3] = [Rule::Definite, Rule::Leak, Rule::WrongFree];
-
 /// Judges every trace; the status tells the worst.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let Options { traces, gate: asked, reporting } = options;
-    let mut gate = asked.gate(&DEFAULT, &reporting.view)?.unwrap_or_default();
-    let outputs = reporting.output.check(false)?;
+    let mut gate = asked.gate(&judging::DEFAULT, &reporting.view)?.unwrap_or_default();
+    let outputs = reporting.output.check(Writes::Judgements)?;
     let span = reporting.view.span()?;
     reporting.behaviour.set_jobs()?;
     let progress = Progress::new(reporting.behaviour.quiet);
     // All stacks, whatever is shown of them.
-    let selection = reporting.view.selection(true).all_of_them();
+    let mut selection = reporting.view.selection(true).all_of_them();
+    selection.filter.suppressed = outputs.has_suppressed();
     let mut status = 0;
     let mut reports: Vec<Report> = Vec::new();
     let symbolizer = reporting.symbols.symbolizer(&progress);
@@ -71,15 +70,17 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     asked.maintain(&mut gate, &reports, is_all)?;
     let judgements = gate.judge_all(&mut reports);
     let layout = reporting.view.layout(reporting.behaviour.color(&io::stdout()), reporting.behaviour.quiet);
-    let write = |out: &mut dyn Write, content: Content, layout: &Layout| match content {
-        Content::Report(Format::Text) => write_text(out, &reports, &judgements, layout),
-        Content::Report(Format::Json) => write_json(out, &reports, &judgements),
-        Content::Export(_) => outputs.write(content, out, &reports, layout),
-    };
-    outputs.write_files(&layout, &reporting.behaviour, write)?;
+    let judged = judging::Judged { outputs: &outputs, reports: &reports, judgements: &judgements };
+    outputs.write_files(
+        |_| true,
+        &layout,
+        &reporting.behaviour,
+        |out, content, layout| judged.write(out, content, layout),
+    )?;
     if let Some(content) = outputs.stream {
-        to_stdout(|out| write(out, content, &layout))?;
+        to_stdout(|out| judged.write(out, content, &layout))?;
     }
+    judged.summarize(&layout)?;
     if reports.is_empty() && status == 0 {
         complain("none of the traces is of an executable that is asked for");
     }

@@ -30,6 +30,14 @@ impl Failure {
         Failure::usage(format!("{}: {what}", path.display()))
     }
 
+    /// The same with another exit status.
+    pub(super) fn with_status(self, status: u8) -> Failure {
+        match self {
+            Failure::Message { message, .. } => Failure::Message { message, status },
+            other => other,
+        }
+    }
+
     /// Says what is wrong; the exit status.
     pub(super) fn report(self) -> u8 {
         match self {

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::load;
 use super::options::{Behaviour, SymbolOptions};
-use super::output::{format, to_stdout};
+use super::output::to_stdout;
 use super::progress::Progress;
 use crate::analysis::module_ref;
 use crate::report::{Format, Info};
@@ -25,6 +25,15 @@ pub(super) struct Options {
     symbols: SymbolOptions,
     #[command(flatten)]
     behaviour: Behaviour,
+}
+
+/// The format of a name: what this command writes is no report.
+fn format(name: &str) -> Result<Format, String> {
+    match name {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        _ => Err("info writes text and json".to_owned()),
+    }
 }
 
 /// Describes every trace that can be read; the status tells whether all could.
@@ -49,7 +58,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
         progress.clear();
         to_stdout(|out| match options.format {
             Format::Json => info.write_json(out),
-            Format::Text => {
+            _ => {
                 if index > 0 {
                     writeln!(out)?;
                 }

@@ -9,6 +9,7 @@ mod export;
 mod failure;
 mod gating;
 mod info;
+mod judging;
 mod last;
 mod leak_check;
 mod lib;
@@ -20,6 +21,7 @@ mod output;
 mod progress;
 mod report;
 mod run;
+mod source_root;
 mod suppressions;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

@@ -2,8 +2,10 @@
 
 use super::failure::Failure;
 use super::options::{Behaviour, View};
+use super::source_root;
 use crate::analysis::Selection;
 use crate::export;
+use crate::gate::{self, SourceRoot};
 use crate::report::{Format, Layout, Report};
 use clap::Args;
 use std::io::{self, BufWriter, Write};
@@ -13,12 +15,27 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputOptions {
-    /// Write to FILE, in the format of its name: .txt .json, or those of `export` (repeatable; `run` also .bin: the trace)
+    /// Write to FILE, in the format of its name: .txt .json .md, or those of `export` (repeatable; `check` and `run` also .sarif and
+    /// .xml: JUnit; `run` also .bin: the trace)
     #[arg(short, long = "output", value_name = "FILE", action = clap::ArgAction::Append)]
     output: Vec<PathBuf>,
     /// Format of the report where no file's name says it [default: text]
-    #[arg(long, value_name = "FORMAT", value_parser = format)]
-    format: Option<Format>,
+    #[arg(long, value_name = "FORMAT", value_parser = content)]
+    format: Option<Content>,
+    /// The folder that sources are in, for paths in .sarif and annotations [default: the top of the git repository, or the working folder]
+    #[arg(long, value_name = "DIR")]
+    source_root: Option<PathBuf>,
+}
+
+/// What a command can write besides reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    /// Nothing.
+    Reports,
+    /// What a gate says.
+    Judgements,
+    /// That, and the trace.
+    JudgementsAndTraces,
 }
 
 /// What a file or a stream gets.
@@ -28,6 +45,8 @@ pub(super) enum Content {
     Report(Format),
     /// Stacks for other tools.
     Export(export::Format),
+    /// What a gate says, for CI systems.
+    Gate(gate::Format),
 }
 
 impl Content {
@@ -35,7 +54,18 @@ impl Content {
     pub(super) fn from_path(path: &Path) -> Option<Content> {
         let extension = path.extension().and_then(|extension| extension.to_str());
         let report = || extension.and_then(Format::from_extension).map(Content::Report);
-        export::Format::from_path(path).map(Content::Export).or_else(report)
+        let gate = || gate::Format::from_path(path).map(Content::Gate);
+        export::Format::from_path(path).map(Content::Export).or_else(gate).or_else(report)
+    }
+
+    /// What a gate says, for CI systems.
+    pub(super) fn gate(self) -> Option<gate::Format> {
+        if let Content::Gate(format) = self { Some(format) } else { None }
+    }
+
+    /// Whether people read it, to whom only the first stacks are shown.
+    fn is_for_people(self) -> bool {
+        matches!(self, Content::Report(Format::Text | Format::Markdown))
     }
 }
 
@@ -50,14 +80,17 @@ pub(super) struct Outputs {
     pub(super) stream: Option<Content>,
     /// The number that exports show of each stack.
     pub(super) value: export::Value,
+    /// The folder that sources are in.
+    pub(super) root: SourceRoot,
 }
 
 impl OutputOptions {
-    /// Tells the formats by the files' names. `takes_traces` says whether a trace can be kept (.bin).
-    pub(super) fn check(&self, takes_traces: bool) -> Result<Outputs, Failure> {
+    /// Tells the formats by the files' names.
+    pub(super) fn check(&self, writes: Writes) -> Result<Outputs, Failure> {
+        let takes_traces = writes == Writes::JudgementsAndTraces;
         let mut outputs = Outputs::default();
         for path in &self.output {
-            match Content::from_path(path).or(self.format.map(Content::Report)) {
+            match Content::from_path(path).or(self.format) {
                 _ if takes_traces && path.extension().is_some_and(|extension| extension == "bin") => {
                     outputs.traces.push(path.clone());
                 }
@@ -66,14 +99,23 @@ impl OutputOptions {
                     let exports = export::Format::ALL.map(|(_, ending, _)| ending).join(", ");
                     let traces = if takes_traces { ", .bin" } else { "" };
                     let what = format!(
-                        "-o: this version writes .txt, .json{traces}, {exports}; or say --format text|json"
+                        "-o: this version writes .txt, .json, .md, .sarif, .xml{traces}, {exports}; or say --format {}",
+                        names().join("|")
                     );
                     return Err(Failure::file(path, what));
                 }
             }
         }
-        if outputs.files.is_empty() {
-            outputs.stream = Some(Content::Report(self.format.unwrap_or(Format::Text)));
+        // Annotations are of use in a log only.
+        let is_for_log = self.format == Some(Content::Gate(gate::Format::Github));
+        if outputs.files.is_empty() || is_for_log {
+            outputs.stream = Some(self.format.unwrap_or(Content::Report(Format::Text)));
+        }
+        if outputs.has_judgements() {
+            if writes == Writes::Reports {
+                return Err(Failure::usage("sarif, junit and github are what check and run write"));
+            }
+            outputs.root = source_root::find(self.source_root.as_deref());
         }
         Ok(outputs)
     }
@@ -85,9 +127,24 @@ impl Outputs {
         self.files.iter().map(|(_, content)| *content).chain(self.stream)
     }
 
-    /// Whether nothing but text is written, which shows only the first stacks.
+    /// Whether all is for people, to whom only the first stacks are shown.
     pub(super) fn is_text(&self) -> bool {
-        self.contents().all(|content| content == Content::Report(Format::Text))
+        self.contents().all(Content::is_for_people)
+    }
+
+    /// Whether anything is written that only a gate can say.
+    pub(super) fn has_judgements(&self) -> bool {
+        self.contents().any(|content| content.gate().is_some())
+    }
+
+    /// Whether a gate has to see what is suppressed, too.
+    pub(super) fn has_suppressed(&self) -> bool {
+        self.contents().any(|content| content == Content::Gate(gate::Format::Sarif))
+    }
+
+    /// Whether it is the log of a GitHub workflow that is written to.
+    pub(super) fn is_for_github(&self) -> bool {
+        self.contents().any(|content| content == Content::Gate(gate::Format::Github))
     }
 
     /// The stacks that are wanted: where nothing but exports is written, also those that have nothing outstanding.
@@ -98,21 +155,22 @@ impl Outputs {
         selection
     }
 
-    /// Writes the files, by `write`.
+    /// Writes the files that are `wanted`, by `write`.
     pub(super) fn write_files(
         &self,
+        wanted: impl Fn(Content) -> bool,
         layout: &Layout,
         behaviour: &Behaviour,
         write: impl Fn(&mut dyn Write, Content, &Layout) -> io::Result<()>,
     ) -> Result<(), Failure> {
         let layout = Layout { color: behaviour.color_in_files(), ..layout.clone() };
-        for (path, content) in &self.files {
+        for (path, content) in self.files.iter().filter(|(_, content)| wanted(*content)) {
             write_file(path, |out| write(out, *content, &layout))?;
         }
         Ok(())
     }
 
-    /// Writes one thing.
+    /// Writes one thing that a gate has nothing to do with; what it says is written elsewhere.
     pub(super) fn write(
         &self,
         content: Content,
@@ -125,6 +183,7 @@ impl Outputs {
             Content::Export(format) => {
                 format.write(out, reports, &export::Options { value: self.value, frames: layout.frames })
             }
+            Content::Gate(_) => Ok(()),
         }
     }
 }
@@ -170,11 +229,18 @@ pub(super) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
     Ok(())
 }
 
-/// The format of a name.
-pub(super) fn format(name: &str) -> Result<Format, String> {
-    let known = Format::ALL.iter().find(|(known, _)| *known == name);
-    known.map(|(_, format)| *format).ok_or_else(|| {
-        let names: Vec<&str> = Format::ALL.iter().map(|(name, _)| *name).collect();
-        format!("this version writes {}", names.join(" and "))
-    })
+/// What a name of a format stands for.
+fn content(name: &str) -> Result<Content, String> {
+    let report =
+        Format::ALL.iter().find(|(known, _)| *known == name).map(|(_, format)| Content::Report(*format));
+    let gate = || {
+        gate::Format::ALL.iter().find(|(known, _)| *known == name).map(|(_, format)| Content::Gate(*format))
+    };
+    report.or_else(gate).ok_or_else(|| format!("this version writes {}", names().join(", ")))
+}
+
+/// The names of all formats.
+fn names() -> Vec<&'static str> {
+    let gates = gate::Format::ALL.iter().map(|(name, _)| *name);
+    Format::ALL.iter().map(|(name, _)| *name).chain(gates).collect()
 }

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::load;
 use super::options::{Behaviour, Reporting, SymbolOptions, View};
-use super::output::{Outputs, to_stdout};
+use super::output::{Outputs, Writes, to_stdout};
 use super::progress::Progress;
 use crate::analysis::{GroupBy, Selection};
 use crate::report::Report;
@@ -54,7 +54,7 @@ impl<'a> Printer<'a> {
     /// After all options have been checked.
     pub(super) fn new(reporting: &'a Reporting) -> Result<Printer<'a>, Failure> {
         let Reporting { output, view, symbols, behaviour } = reporting;
-        Printer::to(output.check(false)?, view, symbols, behaviour)
+        Printer::to(output.check(Writes::Reports)?, view, symbols, behaviour)
     }
 
     /// Like [`Printer::new`], for outputs of another kind.
@@ -113,9 +113,12 @@ impl<'a> Printer<'a> {
     pub(super) fn print(&self, reports: &[Report]) -> Result<u8, Failure> {
         let Behaviour { quiet, .. } = *self.behaviour;
         let layout = self.view.layout(self.behaviour.color(&io::stdout()), quiet);
-        self.outputs.write_files(&layout, self.behaviour, |out, content, layout| {
-            self.outputs.write(content, out, reports, layout)
-        })?;
+        self.outputs.write_files(
+            |_| true,
+            &layout,
+            self.behaviour,
+            |out, content, layout| self.outputs.write(content, out, reports, layout),
+        )?;
         if let Some(content) = self.outputs.stream {
             to_stdout(|out| self.outputs.write(content, out, reports, &layout))?;
         }
@@ -123,10 +126,11 @@ impl<'a> Printer<'a> {
     }
 }
 
-/// Whether any of the stacks that were asked for has blocks outstanding.
-fn found(reports: &[Report]) -> bool {
-    let mut stacks = reports.iter().flat_map(|report| &report.selected.stacks);
-    stacks.any(|stack| stack.group.live.blocks.value() > 0)
+/// Whether any of the stacks that were asked for has blocks outstanding, or any of the wrong frees is there.
+pub(super) fn found(reports: &[Report]) -> bool {
+    let has_blocks =
+        |report: &Report| report.selected.stacks.iter().any(|stack| stack.group.live.blocks.value() > 0);
+    reports.iter().any(|report| has_blocks(report) || !report.wrong_frees.found.is_empty())
 }
 
 /// What somebody who read the report may want to do next.

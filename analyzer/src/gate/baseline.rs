@@ -1,6 +1,6 @@
 //! Baselines: findings that are known and may stay until somebody mends them. Schema `libleak-baseline/1`: JSON, sorted, a finding a line.
 
-use super::Failed;
+use super::Found;
 use crate::analysis::{Finding, Fingerprint, Rule};
 use crate::report::escape;
 use serde::{Deserialize, Serialize};
@@ -93,8 +93,18 @@ impl Baseline {
         known.is_some_and(|known| finding.bytes <= known.bytes.saturating_mul(TOLERANCE))
     }
 
+    /// Whether a finding is known, however large.
+    pub(super) fn knows(&self, finding: &Finding<'_>) -> bool {
+        self.known.contains_key(&(finding.fingerprint(), finding.rule))
+    }
+
+    /// Whether nothing is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// Makes a finding known; of what several processes have, the largest.
-    pub(super) fn add(&mut self, found: &Failed) {
+    pub(super) fn add(&mut self, found: &Found) {
         let function = found.function.as_ref().map(|name| escape(name).into_owned());
         let known = Known { blocks: found.blocks, bytes: found.bytes, function };
         self.take((found.fingerprint, found.rule), known);
@@ -117,9 +127,11 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::NamedStack;
+    use crate::trace::StackEnd;
 
-    fn found(fingerprint: &str, rule: Rule, bytes: u64) -> Failed {
-        Failed {
+    fn found(fingerprint: &str, rule: Rule, bytes: u64) -> Found {
+        Found {
             rule,
             fingerprint: fingerprint.parse().expect("a fingerprint"),
             blocks: 1,
@@ -127,6 +139,9 @@ mod tests {
             bytes_per_hour: None,
             message: String::new(),
             function: Some("odd\n\x1b[31m\"name\"".into()),
+            state: None,
+            stack: NamedStack { frames: Vec::new(), end: StackEnd::Complete, startup: 0 },
+            related: Vec::new(),
         }
     }
 

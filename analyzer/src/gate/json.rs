@@ -1,6 +1,6 @@
 //! Judgements for programs: JSON, schema `libleak-check/1`. Keys are only ever added.
 
-use super::{Failed, Judgement, Outcome};
+use super::{Found, Judgement, Outcome};
 use crate::report::{Report, write_pretty};
 use serde::Serialize;
 use std::io;
@@ -44,7 +44,7 @@ struct FindingObject<'a> {
 ///
 /// Those of `out`.
 pub fn write(out: &mut dyn io::Write, reports: &[Report], judgements: &[Judgement]) -> io::Result<()> {
-    let outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Passed);
+    let outcome = Outcome::of(judgements);
     let traces = reports.iter().zip(judgements).map(|(report, judgement)| TraceObject {
         path: report.trace.path.to_string_lossy().into_owned(),
         pid: report.trace.process.pid,
@@ -55,7 +55,7 @@ pub fn write(out: &mut dyn io::Write, reports: &[Report], judgements: &[Judgemen
         undecided_because: judgement.undecided.as_deref(),
         findings: judgement.failed.iter().map(FindingObject::new).collect(),
         within_limits: judgement.within,
-        in_baseline: judgement.known,
+        in_baseline: judgement.known.len(),
     });
     let document = Document {
         schema: "libleak-check/1",
@@ -67,7 +67,7 @@ pub fn write(out: &mut dyn io::Write, reports: &[Report], judgements: &[Judgemen
 }
 
 impl<'a> FindingObject<'a> {
-    fn new(failed: &'a Failed) -> FindingObject<'a> {
+    fn new(failed: &'a Found) -> FindingObject<'a> {
         FindingObject {
             rule: failed.rule.name(),
             severity: failed.rule.severity().name(),

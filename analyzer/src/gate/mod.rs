@@ -3,22 +3,33 @@
 
 mod baseline;
 mod bystanders;
+mod format;
+mod found;
+mod github;
 mod json;
+mod junit;
+mod markdown;
+mod merged;
 mod programs;
+mod sarif;
+mod source;
 mod text;
 
 pub use baseline::Baseline;
 pub use bystanders::is_tool;
+pub use format::Format;
+pub use found::{Found, Related, State};
 pub use json::write as write_json;
+pub use markdown::write as write_markdown;
+pub use source::SourceRoot;
 pub use text::write as write_text;
 
-use crate::analysis::{Finding, Fingerprint, Rule, Subject, findings};
-use crate::report::{Report, ending, sentence, unchecked_because};
-use crate::trace::{Checked, Ending};
+use crate::analysis::{Finding, Fingerprint, Rule, Subject, findings, suppressed};
+use crate::report::{Report, ending, unchecked_because};
+use crate::trace::{Checked, Ending, Trace};
 use globset::GlobMatcher;
 use libleak_format::header::Allocator;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// What a gate lets pass.
 #[derive(Clone, Debug, Default)]
@@ -48,38 +59,23 @@ pub struct Limits {
     pub growth: Option<f64>,
 }
 
-/// A finding that fails.
-#[derive(Clone, Debug)]
-pub struct Failed {
-    /// By which rule.
-    pub rule: Rule,
-    /// The stable name of its stack, or of the wrong free.
-    pub fingerprint: Fingerprint,
-    /// Outstanding blocks that it is about; of a wrong free, how often it came.
-    pub blocks: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// How fast they become more, bytes per hour; of growth only.
-    pub bytes_per_hour: Option<f64>,
-    /// In words.
-    pub message: String,
-    /// The innermost function of its stack that has a name.
-    pub function: Option<Arc<str>>,
-}
-
 /// What a gate says of one report.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Judgement {
     /// What fails.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<Found>,
     /// How many findings are within the limits.
     pub within: usize,
-    /// How many of the others are in the baseline.
-    pub known: usize,
+    /// Those of the others that are in the baseline.
+    pub known: Vec<Found>,
+    /// What would be findings, each with the suppression that says no; only of stacks that were selected.
+    pub suppressed: Vec<(Found, String)>,
     /// Why it cannot decide; `None` if it can.
     pub undecided: Option<String>,
     /// Whether its program only stands beside what was to be tested, and passes unseen.
     pub is_spared: bool,
+    /// Why it could not, where that is allowed.
+    pub excused: Option<String>,
 }
 
 /// What judgements come to, from good to bad.
@@ -113,6 +109,13 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What several judgements come to: the worst of them.
+    pub fn of(judgements: &[Judgement]) -> Outcome {
+        judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Passed)
+    }
+}
+
 impl Judgement {
     /// What it comes to.
     pub fn outcome(&self) -> Outcome {
@@ -120,20 +123,6 @@ impl Judgement {
             (false, _) => Outcome::Failed,
             (true, Some(_)) => Outcome::Undecided,
             (true, None) => Outcome::Passed,
-        }
-    }
-}
-
-impl Failed {
-    fn new(finding: &Finding<'_>) -> Failed {
-        Failed {
-            rule: finding.rule,
-            fingerprint: finding.fingerprint(),
-            blocks: finding.blocks,
-            bytes: finding.bytes,
-            bytes_per_hour: finding.bytes_per_hour,
-            message: sentence(finding),
-            function: finding.frames().iter().find_map(|frame| frame.function.clone()),
         }
     }
 }
@@ -148,7 +137,7 @@ impl Gate {
             }
             report.selected.stacks.clear();
             report.wrong_frees.found.clear();
-            Judgement { failed: Vec::new(), within: 0, known: 0, undecided: None, is_spared }
+            Judgement { is_spared, ..Judgement::default() }
         };
         reports.iter_mut().zip(spared).map(judge).collect()
     }
@@ -189,11 +178,19 @@ impl Gate {
             report.selected.stacks.iter().map(|entry| is_failed(entry.fingerprint, true)).collect();
         let wrong: Vec<bool> =
             report.wrong_frees.found.iter().map(|wrong| is_failed(wrong.fingerprint, false)).collect();
+        let taken = |finding: &Finding<'_>| Found::new(finding, &self.baseline);
+        let suppressed = suppressed(&report.selected.stacks, &self.rules);
+        let (excused, undecided) = match self.doubt(report) {
+            Some(why) if self.may_be_unchecked(report) => (Some(why), None),
+            doubt => (None, doubt),
+        };
         let judgement = Judgement {
-            failed: failed.iter().map(Failed::new).collect(),
+            failed: failed.iter().map(taken).collect(),
             within: within.len(),
-            known: known.len(),
-            undecided: self.doubt(report).filter(|_| !self.may_be_unchecked(report)),
+            known: known.iter().map(taken).collect(),
+            suppressed: suppressed.iter().map(|(finding, by)| (taken(finding), by.to_string())).collect(),
+            undecided,
+            excused,
             is_spared: false,
         };
         retain(&mut report.selected.stacks, &kept);
@@ -206,8 +203,8 @@ impl Gate {
         let findings = self.judged(reports).into_iter().flat_map(|report| self.findings(report));
         let beyond = findings.filter(|finding| self.limits.are_exceeded_by(finding));
         let failing = beyond.filter(|finding| !self.baseline.admits(finding));
-        let failing: Vec<Failed> = failing.map(|finding| Failed::new(&finding)).collect();
-        failing.iter().for_each(|failed| self.baseline.add(failed));
+        let failing: Vec<Found> = failing.map(|finding| Found::new(&finding, &self.baseline)).collect();
+        failing.iter().for_each(|found| self.baseline.add(found));
         !failing.is_empty()
     }
 
@@ -258,7 +255,9 @@ pub fn doubt(report: &Report, asks_for_kinds: bool) -> Option<String> {
     let is_known = matches!(trace.settings.checked, Checked::Done { .. }) || trace.ending == Ending::Exec;
     (asks_for_kinds && !is_known).then(|| {
         let why = match trace.ending {
-            // Its own crash, or whoever killed it.
+            _ if crash(trace).is_some() => {
+                format!("the program crashed by itself, {}", ending(trace.ending))
+            }
             Ending::Signal { .. } => format!("the program was {}", ending(trace.ending)),
             Ending::Lost if trace.settings.checked == Checked::Missing => {
                 "the program crashed or was killed".to_owned()
@@ -267,6 +266,14 @@ pub fn doubt(report: &Report, asks_for_kinds: bool) -> Option<String> {
         };
         format!("what is lost is not known: {why}")
     })
+}
+
+/// How a program crashed, if it did: by a signal that means an error of its own.
+fn crash(trace: &Trace) -> Option<String> {
+    const ERRORS: [i32; 7] =
+        [libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
+    let is_error = |number: u32| ERRORS.iter().any(|known| *known as u32 == number);
+    matches!(trace.ending, Ending::Signal { number } if is_error(number)).then(|| ending(trace.ending))
 }
 
 fn retain<T>(all: &mut Vec<T>, kept: &[bool]) {

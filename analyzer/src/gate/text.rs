@@ -146,7 +146,7 @@ impl All<'_> {
         if let Some(why) = &judgement.undecided {
             return format!(": {why}");
         }
-        let passing = [(judgement.known, "in the baseline"), (judgement.within, "within the limits")];
+        let passing = [(judgement.known.len(), "in the baseline"), (judgement.within, "within the limits")];
         let said = passing.iter().filter(|(count, _)| *count > 0);
         let said: Vec<String> =
             said.map(|(count, what)| format!("{} {what}", counted(*count as u64, "finding"))).collect();

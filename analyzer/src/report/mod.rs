@@ -10,6 +10,7 @@ mod info;
 pub(crate) mod json;
 pub(crate) mod json_text;
 mod lost;
+mod markdown;
 mod merge;
 pub(crate) mod names;
 mod text;
@@ -22,6 +23,7 @@ pub use finding::sentence;
 pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};
 pub use json_text::write as write_pretty;
+pub use markdown::{Page, add as add_markdown, escape as escape_markdown, process as markdown_process};
 pub use names::{base, start_of};
 pub use text::{Layout, Text, WIDTH, command, ending, wrap};
 
@@ -147,17 +149,21 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
+    /// For comments.
+    Markdown,
 }
 
 impl Format {
     /// Every format with its name.
-    pub const ALL: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+    pub const ALL: [(&str, Format); 3] =
+        [("text", Format::Text), ("json", Format::Json), ("markdown", Format::Markdown)];
 
     /// The format that the extension of a file's name stands for.
     pub fn from_extension(extension: &str) -> Option<Format> {
         match extension {
             "txt" => Some(Format::Text),
             "json" => Some(Format::Json),
+            "md" => Some(Format::Markdown),
             _ => None,
         }
     }
@@ -170,6 +176,7 @@ impl Format {
     pub fn write(self, out: &mut dyn io::Write, reports: &[Report], layout: &Layout) -> io::Result<()> {
         match self {
             Format::Json => json::write(out, reports, layout),
+            Format::Markdown => markdown::write(out, reports, layout),
             Format::Text => {
                 for (index, report) in reports.iter().enumerate() {
                     if index > 0 {

@@ -209,7 +209,7 @@ pub fn suppress(
         }
         for (part, rule) in parts {
             let Some(rule) = rule else { continue };
-            group.suppressed_kinds.extend(part.kind);
+            group.suppressed_kinds.extend(part.kind.map(|kind| (kind, rule.clone())));
             let place = done.iter().position(|known| *known.rule == *rule).unwrap_or_else(|| {
                 done.push(Suppressed::by(&rule, None));
                 done.len() - 1

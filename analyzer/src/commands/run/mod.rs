@@ -13,12 +13,15 @@ mod program;
 mod recording;
 mod summary;
 
-use super::failure::Failure;
+use super::failure::{Failure, complain};
 use super::gating::GateOptions;
 use super::library;
 use super::options::{Reporting, size, time};
+use super::output::Writes;
 use super::progress::Progress;
 use crate::gate::Outcome;
+use crate::report::ending;
+use crate::trace::Ending;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,7 +58,9 @@ Examples:
   leak-analyze run --output-dir traces -- ./app     keep every trace, and the report
   leak-analyze run --fail-on definite,leak -- make test    status 23 if any process of it loses memory
 
-Exit status: the program's own; 23 if that is 0 and the gate (--fail-on) failed or could not decide; 128+N if signal N ended it; 125 the wrapper itself failed; 126 the program
+  git bisect run leak-analyze run --fingerprint ID -- ./app    the change that this stack is lost since
+
+Exit status: with --fingerprint and without --fail-on 1 if that is outstanding, 0 if not, 125 if nobody can tell; else the program's own; 23 if that is 0 and the gate (--fail-on) failed or could not decide; 128+N if signal N ended it; 125 the wrapper itself failed; 126 the program
 cannot be executed or preloaded (static, set-uid, another libc or architecture, built with a sanitizer);
 127 not found; 2 wrong usage.";
 
@@ -99,16 +104,19 @@ fn checked_ring(text: &str) -> Result<String, String> {
 
 /// Runs the program and reports. Gives the program's status.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
-    let outputs = options.reporting.output.check(true)?;
+    let outputs = options.reporting.output.check(Writes::JudgementsAndTraces)?;
     options.reporting.view.span()?;
     let gate = options.gate.gate(&[], &options.reporting.view)?;
     options.reporting.behaviour.set_jobs()?;
     let library =
         library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;
+    // A question of its own: no status of the program's may be taken for an answer.
+    let is_asked = options.reporting.view.asks_for_fingerprint() && gate.is_none();
     let [program, arguments @ ..] = options.program.as_slice() else {
         return Err(Failure::usage("run: name a program after --"));
     };
-    let executable = program::check(program, &library)?;
+    let unanswered = |failure: Failure| if is_asked { failure.with_status(WRAPPER_FAILED) } else { failure };
+    let executable = program::check(program, &library).map_err(unanswered)?;
     let recording = recording::Recording::prepare(&options.recording, &library)?;
     let mut command = recording.command(program, arguments);
     let started = child::run(&mut command);
@@ -116,7 +124,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
         Ok(ended) => ended,
         Err(error) => {
             recording.discard();
-            return Err(program::cannot_execute(&executable, &error));
+            return Err(unanswered(program::cannot_execute(&executable, &error)));
         }
     };
 
@@ -133,6 +141,33 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
         failure.report();
         Outcome::Undecided
     });
+    if is_asked {
+        return Ok(answer(outcome, &ended));
+    }
+    if let (true, child::How::Signal(number)) = (is_gated, ended.how) {
+        let how = ending(Ending::Signal { number: number.into() });
+        complain(&format!(
+            "the program was {how}: status {} is its own, whatever the gate says",
+            ended.status()
+        ));
+    }
     let is_good = !is_gated || outcome == Outcome::Passed;
     Ok(if is_good || ended.status() != 0 { ended.status() } else { options.error_exitcode })
+}
+
+/// The status of a run that was asked for a stack: 1 if it is there, 0 if it is not; where nobody can tell, as the program did not come
+/// to a good end, that of a failed wrapper, which `git bisect run` takes for neither.
+fn answer(outcome: Outcome, ended: &child::Ended) -> u8 {
+    match outcome {
+        Outcome::Failed => 1,
+        Outcome::Passed if ended.status() == 0 => 0,
+        Outcome::Passed => {
+            let status = ended.status();
+            complain(&format!(
+                "--fingerprint: not found, but the program ended with status {status}: not decided"
+            ));
+            WRAPPER_FAILED
+        }
+        Outcome::Undecided => WRAPPER_FAILED,
+    }
 }

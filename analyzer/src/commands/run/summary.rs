@@ -5,10 +5,12 @@ use super::aftermath::{Other, Traces};
 use super::processes::processes;
 use super::recording::Recording;
 use crate::commands::failure::{Failure, complain};
+use crate::commands::judging::{DEFAULT, Judged};
 use crate::commands::load;
 use crate::commands::options::Reporting;
 use crate::commands::output::{Content, Outputs, write_file};
 use crate::commands::progress::Progress;
+use crate::commands::report::found;
 use crate::gate::{Gate, Judgement, Outcome, write_json, write_text};
 use crate::report::{Format, Layout, Report};
 use std::fs;
@@ -40,18 +42,20 @@ impl Summary<'_> {
             return Ok(Outcome::Undecided);
         }
         let kept_trace = self.keep_trace(&traces);
-        let (mut reports, listed) = self.reports(&traces, kept_trace, gate.is_some())?;
+        let is_asked = self.options.reporting.view.asks_for_fingerprint();
+        let (mut reports, listed) = self.reports(&traces, kept_trace, gate.is_some(), is_asked)?;
+        let is_found = gate.is_none() && is_asked && found(&reports);
         let is_written = match &gate {
             None => self.write_reports(&reports, &traces, listed),
             Some(_) => self.write_files(&reports),
         };
         let judged = match gate {
-            None => Ok(Outcome::Passed),
+            None => self.judge_unasked(&mut reports, &traces).map(|()| Outcome::Passed),
             Some(gate) => self.judge(gate, &mut reports, &traces),
         };
         self.clean_up(&reports, &traces);
         is_written?;
-        judged
+        if is_found { Ok(Outcome::Failed) } else { judged }
     }
 
     /// What the gate says of every process, which is written where the report would be.
@@ -71,17 +75,42 @@ impl Summary<'_> {
             outcome = outcome.max(Outcome::Undecided);
         }
         let reports = &*reports;
-        if outcome != Outcome::Passed || !self.layout().quiet {
-            let is_json = self.outputs.stream == Some(Content::Report(Format::Json));
-            let write = |out: &mut dyn Write, layout: &Layout| match is_json {
-                true => write_json(out, reports, &judgements),
-                false => write_text(out, reports, &judgements, layout),
-            };
-            self.to_stderr(write)?;
-        }
+        let is_told = outcome != Outcome::Passed || !self.layout().quiet;
+        let stream = self.outputs.stream.unwrap_or(Content::Report(Format::Text));
+        self.tell(reports, &judgements, Some(stream).filter(|_| is_told))?;
         self.beside_traces(traces, "txt", |out, layout| write_text(out, reports, &judgements, layout))?;
         self.beside_traces(traces, "json", |out, _| write_json(out, reports, &judgements))?;
         Ok(outcome)
+    }
+
+    /// What the default rules say, where files or the stream are to tell that and nobody asked for a gate.
+    fn judge_unasked(&self, reports: &mut [Report], traces: &Traces) -> Result<(), Failure> {
+        if !self.outputs.has_judgements() {
+            return Ok(());
+        }
+        let program = Some(traces.executable.clone());
+        let gate = Gate { rules: DEFAULT.to_vec(), program, ..Gate::default() };
+        let judgements = gate.judge_all(reports);
+        self.tell(reports, &judgements, self.outputs.stream.filter(|content| content.gate().is_some()))
+    }
+
+    /// Writes what a gate says into the files that are for it, and to stderr.
+    fn tell(
+        &self,
+        reports: &[Report],
+        judgements: &[Judgement],
+        stream: Option<Content>,
+    ) -> Result<(), Failure> {
+        let (layout, behaviour) = (self.layout(), &self.options.reporting.behaviour);
+        let judged = Judged { outputs: self.outputs, reports, judgements };
+        let is_its = |content: Content| content.gate().is_some();
+        self.outputs.write_files(is_its, &layout, behaviour, |out, content, layout| {
+            judged.write(out, content, layout)
+        })?;
+        if let Some(content) = stream {
+            self.to_stderr(|out, layout| judged.write(out, content, layout))?;
+        }
+        judged.summarize(&layout)
     }
 
     /// Reports in full, and how many of the others are among them: all if a format for programs is written, else the program's
@@ -91,8 +120,9 @@ impl Summary<'_> {
         traces: &Traces,
         kept_trace: Option<&Path>,
         is_gated: bool,
+        is_asked: bool,
     ) -> Result<(Vec<Report>, usize), Failure> {
-        let everything = is_gated || !self.outputs.is_text();
+        let everything = is_gated || is_asked || !self.outputs.is_text();
         let program = traces.program.as_ref().filter(|_| everything || !traces.is_beside_the_point());
         let listed = match program {
             _ if everything => traces.others.len(),
@@ -101,8 +131,11 @@ impl Summary<'_> {
             None => traces.others.len().min(MAX_REPORTS),
         };
         let Reporting { view, symbols, .. } = &self.options.reporting;
-        let selection =
-            if is_gated { view.selection(true).all_of_them() } else { self.outputs.selection(view) };
+        let mut selection = self.outputs.selection(view);
+        if is_gated {
+            selection = view.selection(true).all_of_them();
+            selection.filter.suppressed = self.outputs.has_suppressed();
+        }
         let paths = program.into_iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let paths: Vec<&PathBuf> = paths.collect();
         let (span, symbolizer) = (view.span()?, symbols.symbolizer(self.progress));
@@ -119,7 +152,11 @@ impl Summary<'_> {
         };
         let reports: Result<Vec<Report>, Failure> =
             load::each(&paths, self.progress, read).into_iter().collect();
-        Ok((reports?, listed))
+        let mut reports = reports?;
+        if is_asked && !is_gated && found(&reports) {
+            reports.retain(|report| found(std::slice::from_ref(report)));
+        }
+        Ok((reports, listed))
     }
 
     fn write_reports(&self, reports: &[Report], traces: &Traces, listed: usize) -> Result<(), Failure> {
@@ -130,7 +167,9 @@ impl Summary<'_> {
             processes(out, reports, others)
         };
         self.beside_traces(traces, "txt", write_text)?;
-        let Some(content) = self.outputs.stream else { return Ok(()) };
+        let Some(content) = self.outputs.stream.filter(|content| content.gate().is_none()) else {
+            return Ok(());
+        };
         let is_clean = !reports.iter().any(Report::has_findings) && !others.iter().any(Other::is_wanted);
         if self.options.reporting.behaviour.quiet && is_clean {
             return Ok(());
@@ -184,7 +223,8 @@ impl Summary<'_> {
 
     fn write_files(&self, reports: &[Report]) -> Result<(), Failure> {
         let behaviour = &self.options.reporting.behaviour;
-        self.outputs.write_files(&self.layout(), behaviour, |out, content, layout| {
+        let is_ours = |content: Content| content.gate().is_none();
+        self.outputs.write_files(is_ours, &self.layout(), behaviour, |out, content, layout| {
             self.outputs.write(content, out, reports, layout)
         })
     }

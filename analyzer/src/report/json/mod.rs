@@ -18,7 +18,8 @@
 //! `findings`, too. `block` is `null` where no block is known; `given_bytes` is the size given, `inside_bytes` the distance from the
 //! block's start, `module` the one that the address is in, each `null` where it is about something else.
 //! `suppressions` are those that were tried, with the outstanding blocks that each suppressed. A stack of which all blocks are suppressed is no
-//! finding, and its `suppressed_by` is the `rule` of the (first) suppression.
+//! finding, and its `suppressed_by` is the `rule` of the (first) suppression; `suppressed_kinds` are the kinds of its blocks that are
+//! suppressed, which of a stack that is suppressed in part are not all.
 //!
 //! `held_by` is the shortest way from a root to a stack's reachable or possible blocks that most of a sample of them share (`share`): the
 //! root, whose `kind` is `global`, `stack`, `register`, `loader` (its tables for a thread), `mapping`, `anonymous`, `registered` or `ignored`,
@@ -200,6 +201,7 @@ struct StackObject<'a> {
     growth: Option<GrowthObject>,
     interval: Option<Interval>,
     suppressed_by: Option<&'a str>,
+    suppressed_kinds: Vec<&'static str>,
     complete: bool,
     frames: Vec<FrameObject<'a>>,
 }
@@ -374,6 +376,7 @@ impl<'a> StackObject<'a> {
             growth: group.growth.as_ref().map(GrowthObject::new),
             interval: usage.interval(&trace.settings),
             suppressed_by: group.suppressed_by.as_deref(),
+            suppressed_kinds: group.suppressed_kinds.iter().map(|(kind, _)| kind.name()).collect(),
             complete: entry.end == StackEnd::Complete,
             frames: entry.frames.iter().take(limit).map(|frame| frame_object(frame, trace)).collect(),
         }

@@ -17,7 +17,7 @@ pub(super) use style::Style;
 pub use style::{WIDTH, wrap};
 
 use super::Report;
-use crate::analysis::Fingerprint;
+use crate::analysis::{Fingerprint, StackEntry, WrongFree};
 use std::collections::HashSet;
 use std::io;
 
@@ -58,5 +58,25 @@ impl<'a> Text<'a> {
             None => stack::write_all(self, out)?,
         }
         footer::write(self, out)
+    }
+
+    /// Writes one stack.
+    pub(super) fn write_stack(
+        &self,
+        entry: &StackEntry,
+        rank: usize,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        stack::write_one(self, entry, rank, out)
+    }
+
+    /// Writes one wrong free.
+    pub(super) fn write_wrong_free(
+        &self,
+        wrong: &WrongFree,
+        rank: usize,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        wrong_free::write(self, wrong, rank, out)
     }
 }

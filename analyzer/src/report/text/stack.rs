@@ -16,8 +16,10 @@ const FUNCTION: usize = 52;
 
 pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
     let selected = &text.report.selected;
-    let stacks: Vec<&StackEntry> =
-        selected.stacks.iter().filter(|entry| !text.is_told(entry.fingerprint)).collect();
+    // What is suppressed may have been selected for another format that is written beside this.
+    let is_shown =
+        |entry: &&StackEntry| entry.group.suppressed_by.is_none() && !text.is_told(entry.fingerprint);
+    let stacks: Vec<&StackEntry> = selected.stacks.iter().filter(is_shown).collect();
     let rank = stacks.len().to_string().len();
     let amounts: Vec<Amount> = stacks.iter().map(|entry| Amount::of(text, entry)).collect();
     let widest =
@@ -40,6 +42,17 @@ pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> 
         writeln!(out, "\n{} with {} {why}", counted(stacks as u64, "more stack"), sums.size(bytes))?;
     }
     Ok(())
+}
+
+/// One stack by itself.
+pub(super) fn write_one(
+    text: &Text,
+    entry: &StackEntry,
+    rank: usize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let amount = Amount::of(text, entry);
+    write(text, entry, &amount, rank, &Columns { rank: 2, size: 0, range: 0 }, out)
 }
 
 /// Widths that make numbers stand below each other.
@@ -149,7 +162,7 @@ fn headline(text: &Text, entry: &StackEntry, amount: &Amount, rank: usize, colum
     let what = if group.is_mapping() { "mapping" } else { "block" };
     let mut line = format!("{rank:>width$}  ", width = columns.rank);
     line.push_str(&text.style.bold(&format!("{outstanding:>width$}", width = columns.size)));
-    if columns.range > 0 {
+    if columns.range.max(range.len()) > 0 {
         line.push_str(&format!(" {range:<width$}", width = columns.range));
     }
     line.push_str(&format!(

@@ -29,7 +29,7 @@ pub(super) fn write_all(text: &Text, out: &mut dyn io::Write) -> io::Result<()> 
     Ok(())
 }
 
-fn write(text: &Text, wrong: &WrongFree, rank: usize, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn write(text: &Text, wrong: &WrongFree, rank: usize, out: &mut dyn io::Write) -> io::Result<()> {
     let headline = format!("WRONG FREE: {}", sentence(wrong));
     for (index, line) in wrap(&escape(&headline), WIDTH - INDENT).iter().enumerate() {
         let rank = if index == 0 { format!("{rank:>2}") } else { "  ".to_owned() };
