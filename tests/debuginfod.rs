@@ -22,13 +22,28 @@ impl Server {
         let served = folder.join("served");
         fs::create_dir(&served).expect("a folder");
         let fixture = Fixture::c_with("kinds.c", &["-Wl,--build-id"]);
-        let run = |command: &mut Command| assert!(command.status().expect("binutils").success(), "{command:?}");
-        run(Command::new("objcopy").arg("--only-keep-debug").arg(fixture.executable()).arg(served.join("kinds.debug")));
+        let run =
+            |command: &mut Command| assert!(command.status().expect("binutils").success(), "{command:?}");
+        run(Command::new("objcopy")
+            .arg("--only-keep-debug")
+            .arg(fixture.executable())
+            .arg(served.join("kinds.debug")));
         run(Command::new("strip").arg("-o").arg(&program).arg(fixture.executable()));
         // Free just now; nobody else takes one that the kernel gave out a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
         let child = Command::new("debuginfod")
-            .args(["--port", &port.to_string(), "--fdcache-mbs", "1", "--fdcache-prefetch-mbs", "0", "-F", "-d", ":memory:"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--fdcache-mbs",
+                "1",
+                "--fdcache-prefetch-mbs",
+                "0",
+                "-F",
+                "-d",
+                ":memory:",
+            ])
             .arg(&served)
             .env_remove("DEBUGINFOD_URLS")
             .stdin(Stdio::null())
@@ -96,7 +111,8 @@ fn debug_info_comes_from_a_server_and_into_bundles() {
     assert!(!unasked.contains("kinds.c") && !unasked.contains("definite_alone"), "{unasked}");
     assert!(!server.folder.join("unasked").exists(), "nobody asked");
 
-    let asked = server.analyze(&["report", "--format", "json", "--debuginfod", &trace], "cache").succeeded().text();
+    let asked =
+        server.analyze(&["report", "--format", "json", "--debuginfod", &trace], "cache").succeeded().text();
     assert!(asked.contains("kinds.c") && asked.contains("definite_alone"), "{asked}");
     let info = server.analyze(&["info", "--debuginfod", &trace], "cache").succeeded().text();
     assert!(info.contains("DWARF in"), "{info}");
@@ -109,7 +125,8 @@ fn debug_info_comes_from_a_server_and_into_bundles() {
     let offline = server.analyze(&["report", "--format", "json", bundle], "none").succeeded().text();
     assert_eq!(offline.replace(bundle, &trace), asked);
 
-    let gone = server.analyze(&["report", "--format", "json", "--debuginfod", &trace], "empty").succeeded().text();
+    let gone =
+        server.analyze(&["report", "--format", "json", "--debuginfod", &trace], "empty").succeeded().text();
     assert!(gone.contains("debuginfod-find: "), "the server is gone, which is said:\n{gone}");
 }
 

@@ -56,13 +56,18 @@ fn two_versions_of_a_program_are_compared_though_lines_have_moved() {
     );
     let line = |side: &Traced| {
         let report = side.report();
-        let stack = report.stacks.iter().find(|stack| stack.frames[0].function.as_deref() == Some("same_leak"));
+        let stack =
+            report.stacks.iter().find(|stack| stack.frames[0].function.as_deref() == Some("same_leak"));
         stack.expect("both have it").frames[0].line
     };
     assert_ne!(line(&first), line(&second), "the lines have moved");
     let summary = &document["summary"];
-    assert_eq!(summary["change"], second.report().totals.live_bytes as i64 - first.report().totals.live_bytes as i64);
-    for (status, count) in [("new", 1), ("grown", 1), ("gone", 2), ("shrunk", 1), ("same", 1), ("unclear", 0)] {
+    assert_eq!(
+        summary["change"],
+        second.report().totals.live_bytes as i64 - first.report().totals.live_bytes as i64
+    );
+    for (status, count) in [("new", 1), ("grown", 1), ("gone", 2), ("shrunk", 1), ("same", 1), ("unclear", 0)]
+    {
         assert_eq!(summary[status], count, "{status}");
     }
     let text = diff(&first.file(), &second.file(), &[]).succeeded().text();
@@ -81,7 +86,10 @@ fn a_trace_does_not_differ_from_itself() {
     let text = diff(&first.file(), &first.file(), &["--fail-on", "new,grown,shrunk,gone"]).succeeded().text();
     assert!(text.starts_with("no stack has changed: ±0 B outstanding\n"), "{text}");
     let all = changes(&json(&first.file(), &first.file(), &["--all"]));
-    assert!(all.len() == 5 && all.iter().all(|(_, status, change)| status == "same" && *change == 0), "{all:?}");
+    assert!(
+        all.len() == 5 && all.iter().all(|(_, status, change)| status == "same" && *change == 0),
+        "{all:?}"
+    );
 }
 
 #[test]
@@ -90,11 +98,17 @@ fn any_number_can_be_compared() {
     let of = |value: &str| changes(&json(&first.file(), &second.file(), &["--value", value]));
     assert_eq!(of("inuse_objects")[0], change("old_leak", "grown", 3));
     let allocations = of("alloc_objects");
-    assert!(!allocations.iter().any(|(function, ..)| function == "mended_leak"), "it still allocates: {allocations:?}");
+    assert!(
+        !allocations.iter().any(|(function, ..)| function == "mended_leak"),
+        "it still allocates: {allocations:?}"
+    );
     assert_eq!(of("alloc_space").len(), 4);
     assert_eq!(of("growth"), [], "both are too short");
     let peaks = of("peak_space");
-    assert!(peaks.contains(&change("old_leak", "grown", 150)) && !peaks.iter().any(|peak| peak.0 == "mended_leak"));
+    assert!(
+        peaks.contains(&change("old_leak", "grown", 150))
+            && !peaks.iter().any(|peak| peak.0 == "mended_leak")
+    );
 }
 
 #[test]
@@ -120,13 +134,16 @@ fn a_gate_fails_on_what_it_is_told() {
     let code = |rules: &str, options: &[&str]| {
         diff(&first.file(), &second.file(), &[&["--fail-on", rules], options].concat()).code()
     };
-    for (rules, status) in [("new", 1), ("grown", 1), ("new,grown", 1), ("none", 0), ("shrunk", 1), ("gone", 1)] {
+    for (rules, status) in
+        [("new", 1), ("grown", 1), ("new,grown", 1), ("none", 0), ("shrunk", 1), ("gone", 1)]
+    {
         assert_eq!(code(rules, &[]), status, "{rules}");
     }
     assert_eq!(code("grown", &["--tolerance", "60%"]), 0);
     assert_eq!(code("grown", &["--ignore", "old_leak"]), 0);
     assert_eq!(code("new", &["--top", "0"]), 1, "whatever is shown");
-    let unchecked = Program::new(Fixture::c("versions.c").executable()).env("LIBLEAK_LEAK_CHECK", "off").traced();
+    let unchecked =
+        Program::new(Fixture::c("versions.c").executable()).env("LIBLEAK_LEAK_CHECK", "off").traced();
     let blind = diff(&unchecked.file(), &unchecked.file(), &["--fail-on", "new", "--kind", "definite"]);
     assert_eq!(blind.code(), 3, "{}", blind.errors());
     assert!(blind.errors().contains("what is lost is not known"), "{}", blind.errors());
@@ -186,11 +203,12 @@ fn two_inputs_of_python_differ_by_what_the_script_does() {
         return;
     }
     let run = |script: &str| {
-        let program = Program::new(PYTHON).args(["-S", "-c", script]).env("PYTHONHASHSEED", "0");
-        program.env("PYTHONMALLOC", "malloc").traced().succeeded()
+        Program::new(PYTHON).args(["-S", "-c", script]).env("PYTHONHASHSEED", "0").traced().succeeded()
     };
     let base = run("import ctypes; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p");
-    let new = run("import ctypes; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p; [c.malloc(100000) for i in range(3)]");
+    let new = run(
+        "import ctypes; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p; [c.malloc(100000) for i in range(3)]",
+    );
     let folder = Scratch::new();
     let file = folder.join("diff.json");
     let options = ["--all", "-o", file.to_str().expect("UTF-8")];
@@ -202,15 +220,24 @@ fn two_inputs_of_python_differ_by_what_the_script_does() {
         let read = Program::new("jq").args(["-c", filter]).arg(&file).run().succeeded();
         serde_json::from_slice::<Value>(&read.stdout).expect("JSON")
     };
-    assert_eq!(jq("[.stacks[0] | .status, .new.live_blocks, .new.live_bytes, .base.live_bytes]"), serde_json::json!(["new", 3, 300000, 0]));
+    assert_eq!(
+        jq("[.stacks[0] | .status, .new.live_blocks, .new.live_bytes, .base.live_bytes]"),
+        serde_json::json!(["new", 3, 300000, 0])
+    );
     let modules = jq("[.stacks[0].frames[].module | split(\"/\")[-1]]").to_string();
     assert!(modules.contains("_ctypes") || modules.contains("libffi"), "{modules}");
     let sums: BTreeMap<String, u64> = serde_json::from_value(jq(
         "[.stacks[] | select(.origin | startswith(\"mmap\") | not)] | {base: (map(.base.live_bytes) | add), new: (map(.new.live_bytes) | add)}",
     ))
     .expect("two numbers");
-    assert_eq!((sums["base"], sums["new"]), (base.report().totals.live_bytes, new.report().totals.live_bytes));
-    assert_eq!(jq("[.summary.base_value, .summary.new_value]"), serde_json::json!([sums["base"], sums["new"]]));
+    assert_eq!(
+        (sums["base"], sums["new"]),
+        (base.report().totals.live_bytes, new.report().totals.live_bytes)
+    );
+    assert_eq!(
+        jq("[.summary.base_value, .summary.new_value]"),
+        serde_json::json!([sums["base"], sums["new"]])
+    );
 }
 
 #[test]
@@ -225,7 +252,12 @@ fn wrong_use_is_refused() {
         &["-o", "diff.svg"],
     ] {
         let outcome = diff(&file, &file, options);
-        assert_eq!((outcome.code(), outcome.errors().lines().count()), (2, 1), "{options:?}: {}", outcome.errors());
+        assert_eq!(
+            (outcome.code(), outcome.errors().lines().count()),
+            (2, 1),
+            "{options:?}: {}",
+            outcome.errors()
+        );
     }
     assert_eq!(diff(&file, Path::new("/dev/null"), &[]).code(), 2);
 }

@@ -330,9 +330,10 @@ pub fn diff(base: &[Part], new: &[Part], comparison: &Comparison) -> Diff {
 
 /// The process's own stacks of all parts, each with the indexes of its part and in that.
 fn own_stacks<'a>(parts: &'a [Part]) -> impl Iterator<Item = (usize, usize, &'a StackEntry)> {
-    let all = parts.iter().enumerate().flat_map(|(part, of)| {
-        of.stacks.iter().enumerate().map(move |(stack, entry)| (part, stack, entry))
-    });
+    let all = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(part, of)| of.stacks.iter().enumerate().map(move |(stack, entry)| (part, stack, entry)));
     all.filter(|(_, _, entry)| !entry.group.inherited && entry.group.suppressed_by.is_none())
 }
 
@@ -368,10 +369,7 @@ mod tests {
     }
 
     fn amounts(bytes: u64) -> Amounts {
-        Amounts {
-            usage: Usage { live_bytes: exact(bytes), ..Usage::default() },
-            ..Amounts::default()
-        }
+        Amounts { usage: Usage { live_bytes: exact(bytes), ..Usage::default() }, ..Amounts::default() }
     }
 
     /// So many samples of small blocks, one in 1,024 bytes on average.
@@ -382,7 +380,11 @@ mod tests {
             unseen: 1023.0 * samples as f64,
             variance: 1024.0 * 1024.0 * samples as f64,
         };
-        Amounts { usage: Usage { live_bytes, ..Usage::default() }, sample_bytes: Some(1024), ..Amounts::default() }
+        Amounts {
+            usage: Usage { live_bytes, ..Usage::default() },
+            sample_bytes: Some(1024),
+            ..Amounts::default()
+        }
     }
 
     fn status_of(base: Amounts, new: Amounts, tolerance: Tolerance) -> Status {
@@ -434,7 +436,10 @@ mod tests {
         let place = Place { side: Side::New, part: 0, stack: 0 };
         let of = |base, new| {
             let fingerprint = Fingerprint::of_parts([]);
-            status(&Change { fingerprint, status: Status::Same, base, new, place, is_mapping: false }, &growth)
+            status(
+                &Change { fingerprint, status: Status::Same, base, new, place, is_mapping: false },
+                &growth,
+            )
         };
         assert_eq!(of(Amounts::default(), rate(1.0, 2.0, 3.0)), Status::New);
         assert_eq!(of(rate(1.0, 2.0, 3.0), rate(2.0, 4.0, 6.0)), Status::Unclear);

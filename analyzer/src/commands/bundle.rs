@@ -64,7 +64,8 @@ fn bundle(path: &Path, options: &Options) -> Result<(), Failure> {
     if options.output.is_none() && output.symlink_metadata().is_ok() {
         return Err(Failure::file(&output, "is there already; -o FILE says where to write, and overwrites"));
     }
-    let is_same = |of: io::Result<PathBuf>| of.is_ok_and(|of| path.canonicalize().is_ok_and(|path| path == of));
+    let is_same =
+        |of: io::Result<PathBuf>| of.is_ok_and(|of| path.canonicalize().is_ok_and(|path| path == of));
     if is_same(output.canonicalize()) {
         return Err(Failure::file(&output, "is the trace itself; -o FILE says where to write"));
     }

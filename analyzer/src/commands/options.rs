@@ -3,7 +3,8 @@
 use super::failure::Failure;
 use super::output::OutputOptions;
 use crate::analysis::{
-    self, Comparison, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Tolerance, Value, Wanted,
+    self, Comparison, Filter, Fingerprint, GroupBy, Patterns, Selection, Sort, Suppressions, Tolerance,
+    Value, Wanted,
 };
 use crate::report::Layout;
 use crate::symbols::{self, Debuginfod};

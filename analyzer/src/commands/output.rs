@@ -129,7 +129,10 @@ impl Outputs {
 }
 
 /// Writes a file.
-pub(super) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+pub(super) fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
     let result = std::fs::File::create(path).map(BufWriter::new).and_then(|mut file| {
         write(&mut file)?;
         file.flush()
@@ -138,7 +141,10 @@ pub(super) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::
 }
 
 /// Puts a new file in the place of an old one, of which nobody sees a half.
-pub(super) fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+pub(super) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
     // Where a link leads to.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut new = path.as_os_str().to_owned();

@@ -75,7 +75,8 @@ impl Answers {
     /// Asks everything.
     pub fn look_up(symbolizer: &Symbolizer, jit: &PerfMap, questions: &Questions) -> Answers {
         let Questions { modules, frames, variables, outside } = questions;
-        let (resolved, found) = (symbolizer.resolve(modules, frames), symbolizer.variables(modules, variables));
+        let (resolved, found) =
+            (symbolizer.resolve(modules, frames), symbolizer.variables(modules, variables));
         let reports = symbolizer.sources(modules).into_iter().zip(resolved.modules());
         let mut answered: Vec<Module> = reports
             .map(|(source, used)| Module { source, used: used.clone(), ..Module::default() })
@@ -112,7 +113,8 @@ impl Answers {
 
     /// Where the modules' names came from.
     pub(super) fn sources(&self, modules: usize) -> Vec<ModuleReport> {
-        let mut sources: Vec<ModuleReport> = self.modules.iter().map(|module| module.source.clone()).collect();
+        let mut sources: Vec<ModuleReport> =
+            self.modules.iter().map(|module| module.source.clone()).collect();
         sources.resize(modules, ModuleReport::default());
         sources
     }
@@ -155,7 +157,8 @@ impl Answers {
     pub fn without_debug_info(&self) -> impl Iterator<Item = (usize, &ModuleReport)> {
         let reports = self.modules.iter().enumerate().filter(|(_, module)| !module.addresses.is_empty());
         let reports = reports.map(|(index, module)| (index, &module.used));
-        reports.filter(|(_, report)| !matches!(report.debug, DebugSource::Dwarf | DebugSource::SeparateDwarf(_)))
+        reports
+            .filter(|(_, report)| !matches!(report.debug, DebugSource::Dwarf | DebugSource::SeparateDwarf(_)))
     }
 
     /// Writes them.
@@ -204,7 +207,15 @@ impl Answers {
         let text = |index: Text| index.map(string).transpose();
         let frame = |FrameRecord(function, raw, generic, file, line, column, inlined)| {
             let (function, raw_function) = (text(function)?, text(raw)?);
-            Ok(Frame { function, raw_function, generic: text(generic)?, file: text(file)?, line, column, inlined })
+            Ok(Frame {
+                function,
+                raw_function,
+                generic: text(generic)?,
+                file: text(file)?,
+                line,
+                column,
+                inlined,
+            })
         };
         let frames: Vec<Frame> = frames.into_iter().map(frame).collect::<Result<_, String>>()?;
         let variable = |VariableRecord(name, file, line)| {
@@ -275,7 +286,12 @@ mod tests {
         };
         Answers {
             frames: vec![frame("inner", true), frame("outer\n\"", false)],
-            variables: vec![Variable { name: "table".into(), file: Some("a.c".into()), line: Some(3), offset: 0 }],
+            variables: vec![Variable {
+                name: "table".into(),
+                file: Some("a.c".into()),
+                line: Some(3),
+                offset: 0,
+            }],
             modules: vec![module],
             jit: PerfMap::parse(b"1000 10 jitted\n"),
         }
@@ -292,7 +308,8 @@ mod tests {
         let read = Answers::parse(text(&sample()).as_bytes()).expect("it is sound");
         assert_eq!(text(&read), text(&sample()));
         let request = |module, svma, exact| Request { module, svma, exact };
-        let requests = [request(0, 10, false), request(0, 20, true), request(0, 21, true), request(7, 9, true)];
+        let requests =
+            [request(0, 10, false), request(0, 20, true), request(0, 21, true), request(7, 9, true)];
         let names = |resolved: &Resolved, index| -> Vec<Arc<str>> {
             resolved.frames(index).iter().filter_map(|frame| frame.function.clone()).collect()
         };

@@ -54,7 +54,8 @@ fn ask(build_id: &[u8]) -> Answer {
         // Writing to a string cannot fail.
         _ = write!(digits, "{byte:02x}");
     }
-    let run = Command::new(FIND).args(["debuginfo", &digits]).env("LC_ALL", "C").stdin(Stdio::null()).output();
+    let run =
+        Command::new(FIND).args(["debuginfo", &digits]).env("LC_ALL", "C").stdin(Stdio::null()).output();
     let run = run.map_err(|error| format!("{FIND} cannot be run ({error})"))?;
     let line = |output: &[u8]| output.split(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
     if run.status.success() {

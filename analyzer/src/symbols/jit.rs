@@ -47,9 +47,8 @@ impl PerfMap {
 
     /// The functions that cover these addresses, and no others.
     pub(super) fn only(&self, addresses: &[u64]) -> PerfMap {
-        let covers = |range: &&PerfRange| {
-            addresses.iter().any(|address| (range.start..range.end).contains(address))
-        };
+        let covers =
+            |range: &&PerfRange| addresses.iter().any(|address| (range.start..range.end).contains(address));
         let mut only = PerfMap::default();
         for range in self.ranges.iter().filter(covers) {
             only.ranges.push(PerfRange { name: only.names.len(), ..*range });

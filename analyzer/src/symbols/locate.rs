@@ -150,7 +150,11 @@ fn by_build_id<'a>(build_id: &[u8], options: &Options, files: &'a Files) -> Opti
 }
 
 /// What a server has for the build-id, checked against it; the reason if none could be asked.
-fn by_debuginfod<'a>(build_id: &[u8], options: &Options, files: &'a Files) -> Result<Option<Image<'a>>, String> {
+fn by_debuginfod<'a>(
+    build_id: &[u8],
+    options: &Options,
+    files: &'a Files,
+) -> Result<Option<Image<'a>>, String> {
     let Some(debuginfod) = &options.debuginfod else { return Ok(None) };
     let Some(path) = debuginfod.find(build_id)? else { return Ok(None) };
     let opened = files.open(path).ok().map(|(image, _)| image);

@@ -68,8 +68,8 @@ pub(super) fn unpack(packed: &[u8]) -> Result<(Vec<u64>, usize, Contents), OpenE
     }
     // The checksum is at the end.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(damaged)?;
-    let (words, length) =
-        trace.ok_or_else(|| OpenError::Bundle("is compressed, but no bundle: there is no trace in it".into()))?;
+    let (words, length) = trace
+        .ok_or_else(|| OpenError::Bundle("is compressed, but no bundle: there is no trace in it".into()))?;
     Ok((words, length, contents))
 }
 

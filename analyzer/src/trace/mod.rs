@@ -249,7 +249,8 @@ impl Trace {
     /// Those of `out`, and if there is next to nothing in the trace, for its length.
     pub fn pack(&self, out: &mut dyn io::Write, names: Vec<u8>) -> io::Result<()> {
         let started = self.clock.started().unwrap_or(0.0);
-        let running = self.duration.filter(|_| self.ending == Ending::Running).map(|seconds| started + seconds);
+        let running =
+            self.duration.filter(|_| self.ending == Ending::Running).map(|seconds| started + seconds);
         bundle::pack(out, self.file.bytes(), &Contents { names, running })
     }
 

@@ -87,9 +87,8 @@ impl<'a> Document<'a> {
     fn new(diff: &'a Diff, layout: &Layout) -> Document<'a> {
         let value = diff.comparison.value;
         let ((base, new), (mapped_before, mapped)) = (&diff.found.heap, &diff.found.mapped);
-        let change = |base: &Amounts, new: &Amounts| {
-            crate::analysis::difference(base.value(value), new.value(value))
-        };
+        let change =
+            |base: &Amounts, new: &Amounts| crate::analysis::difference(base.value(value), new.value(value));
         Document {
             schema: "libleak-diff/1",
             value: value.name(),

@@ -79,9 +79,8 @@ impl Diff {
             .collect();
         let counts = if counts.is_empty() { "no stack has changed".to_owned() } else { counts.join(", ") };
         let Comparison { value, .. } = self.comparison;
-        let delta = |(base, new): &(Amounts, Amounts)| {
-            analysis::difference(base.value(value), new.value(value))
-        };
+        let delta =
+            |(base, new): &(Amounts, Amounts)| analysis::difference(base.value(value), new.value(value));
         let mut summary = format!("{counts}: {}", self.words(delta(&self.found.heap)));
         let mapped = delta(&self.found.mapped);
         if mapped != 0 {
@@ -139,9 +138,8 @@ impl Diff {
 
     /// That one side ran longer.
     fn lengths(&self) -> Option<String> {
-        let longest = |reports: &[Report]| {
-            reports.iter().filter_map(|report| report.trace.duration).reduce(f64::max)
-        };
+        let longest =
+            |reports: &[Report]| reports.iter().filter_map(|report| report.trace.duration).reduce(f64::max);
         let (base, new) = (longest(&self.base)?, longest(&self.new)?);
         let is_similar = base.max(new) <= base.min(new) * LONGER;
         // Below a second it is how busy the machine was.

@@ -88,7 +88,8 @@ impl Columns {
     fn of(diff: &Diff) -> Columns {
         let changes = &diff.found.changes;
         let value = diff.comparison.value;
-        let widest = |width: fn(&Change, Value) -> usize| changes.iter().map(|change| width(change, value)).max();
+        let widest =
+            |width: fn(&Change, Value) -> usize| changes.iter().map(|change| width(change, value)).max();
         Columns {
             rank: changes.len().to_string().len().max(2),
             status: widest(|change, _| change.status.name().len()).unwrap_or(0),
@@ -103,16 +104,13 @@ fn headline(diff: &Diff, change: &Change, rank: usize, columns: &Columns, style:
     let (_, entry) = diff.entry(change);
     let status = format!("{:<width$}", change.status.name().to_uppercase(), width = columns.status);
     let delta = format!("{:>width$}", signed(value, change.delta(value)), width = columns.delta);
-    let mut line = format!(
-        "{rank:>width$}  {}  {}",
-        style.bold(&status),
-        style.bold(&delta),
-        width = columns.rank
-    );
+    let mut line =
+        format!("{rank:>width$}  {}  {}", style.bold(&status), style.bold(&delta), width = columns.rank);
     let of = |amounts: &Amounts| {
         let tilde = if amounts.sample_bytes.is_some() && value != Value::Growth { "~" } else { "" };
         let range = amounts.bounds(value).filter(|bounds| bounds.high < u64::MAX);
-        let range = range.map(|bounds| format!(" ({}–{})", amount(value, bounds.low), amount(value, bounds.high)));
+        let range =
+            range.map(|bounds| format!(" ({}–{})", amount(value, bounds.low), amount(value, bounds.high)));
         format!("{tilde}{}{}", amount(value, amounts.value(value)), range.unwrap_or_default())
     };
     line.push_str(&format!("  from {} to {}", of(&change.base), of(&change.new)));
@@ -143,7 +141,9 @@ fn lifetime(change: &Change) -> Option<String> {
     let (allocations, live) = (side.usage.allocations.value(), side.live.blocks);
     match (allocations, live, change.status) {
         (0, 0, _) => Some(format!("nothing {when}")),
-        (_, 0, Status::Gone) => Some(format!("{} allocated here now, none is left", counted(allocations, "block"))),
+        (_, 0, Status::Gone) => {
+            Some(format!("{} allocated here now, none is left", counted(allocations, "block")))
+        }
         (_, 0, _) => Some(format!("{} allocated here before, none was left", counted(allocations, "block"))),
         _ => None,
     }
