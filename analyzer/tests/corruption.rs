@@ -6,12 +6,14 @@ use leak_analyze::analysis::{Filter, Rule, Selection};
 use leak_analyze::export;
 use leak_analyze::gate::{self, Gate, SourceRoot};
 use leak_analyze::report::{Format, Info, Layout, Report};
+use leak_analyze::symbols::{Answers, ModuleRef, Options, Request, Symbolizer};
 use leak_analyze::trace::{OpenError, Trace};
 use libleak_format::header::{HEADER_SIZE, Refusal};
 use proptest::prelude::*;
 use rayon::prelude::*;
 use std::alloc::{GlobalAlloc, Layout as Block, System};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use support::builder::sample;
@@ -92,6 +94,49 @@ fn analyse_and_export(bytes: &[u8]) -> Result<(), OpenError> {
 /// The positions of all bytes that say something.
 fn filled(bytes: &[u8]) -> Vec<usize> {
     (0..bytes.len()).filter(|position| bytes[*position] != 0).collect()
+}
+
+/// A bundle of the sample, with names for some of its addresses.
+fn bundle() -> Vec<u8> {
+    let trace = Trace::from_bytes(Path::new("sample.bin"), &sample()).expect("the trace itself is sound");
+    let mut packed = Vec::new();
+    trace.pack(&mut packed, NAMES.into()).expect("memory takes everything");
+    packed
+}
+
+/// As `leak-analyze bundle` writes them.
+const NAMES: &str = r#"{"schema":"libleak-names/1","strings":["main","a.c","table"],"frames":[[0,0,null,1,7,3,false],[0,null,null,null,null,null,true]],
+"variables":[[2,1,5]],"modules":[{"source":{"debug":"Dwarf","warning":null},"used":{"debug":{"SeparateDwarf":"/a.debug"},"warning":"x"},
+"addresses":[[4096,[1,0]],[8191,[0]]],"variables":[[8192,0,4]]}],"jit":"1000 10 jitted\n"}"#;
+
+#[test]
+fn every_byte_of_a_bundle_may_be_wrong() {
+    let sound = bundle();
+    analyse(&sound).expect("the bundle is sound");
+    for length in 0..sound.len() {
+        assert!(analyse(&sound[..length]).is_err(), "{length} of {} bytes", sound.len());
+    }
+    every_one_wrong(&sound, (0..sound.len()).collect());
+}
+
+#[test]
+fn every_byte_of_a_bundle_s_names_may_be_wrong() {
+    assert!(Answers::parse(NAMES.as_bytes()).is_ok());
+    let modules = vec![ModuleRef::default(); 2];
+    let addresses = [4096, 8191, 8192, 0, u64::MAX];
+    let requests: Vec<Request> =
+        addresses.into_iter().map(|svma| Request { module: 0, svma, exact: true }).collect();
+    for place in 0..NAMES.len() {
+        for wrong in [b'0', b'9', b'"', b'[', b',', 0, 0xff] {
+            let mut text = NAMES.as_bytes().to_vec();
+            text[place] = wrong;
+            let Ok(answers) = Answers::parse(&text) else { continue };
+            let symbolizer = Symbolizer::answering(Options::default(), Arc::new(answers));
+            symbolizer.resolve(&modules, &requests);
+            symbolizer.variables(&modules, &requests);
+            symbolizer.sources(&modules);
+        }
+    }
 }
 
 fn with_bounded_memory(work: impl FnOnce()) {

@@ -4,17 +4,22 @@ use leak_analyze::analysis::{Filter, Names, Rule, Selection};
 use leak_analyze::export;
 use leak_analyze::gate::{self, Gate, SourceRoot};
 use leak_analyze::report::{Format, Info, Layout, Report};
-use leak_analyze::symbols::{Options, PerfMap, Symbolizer};
+use leak_analyze::symbols::{Answers, Options, PerfMap, Symbolizer};
 use leak_analyze::trace::Trace;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Reads, analyses and reports a trace in every format, as the commands do, but without opening another file. A file
 /// that is refused is fine; so is every report.
 pub fn analyse(bytes: &[u8]) {
     let Ok(trace) = Trace::from_bytes(Path::new("fuzz.bin"), bytes) else { return };
     let options = Options { enabled: false, ..Options::default() };
-    let names = Names { symbolizer: Symbolizer::new(options), jit: PerfMap::default() };
+    let symbolizer = match trace.names().map(Answers::parse) {
+        Some(Ok(answers)) => Symbolizer::answering(Options::default(), Arc::new(answers)),
+        _ => Symbolizer::new(options),
+    };
+    let names = Names { symbolizer, jit: PerfMap::default() };
     let selection = Selection { filter: Filter { all: true, ..Filter::default() }, ..Selection::default() };
     let report = [Report::new(trace, &selection, &names)];
     let mut out = io::sink();

@@ -22,7 +22,9 @@ FUNCTION void mended_leak(void) {
 #endif
 }
 
+#ifndef SECOND
 FUNCTION void removed_leak(void) { last = malloc(70); }
+#endif
 
 FUNCTION void old_leak(void) { last = malloc(50); }
 
