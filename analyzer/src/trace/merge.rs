@@ -1,7 +1,7 @@
 //! Several traces as one: what their processes did together.
 
 use super::kinds::Checked;
-use super::{Clock, Ending, HeapCounters, Lost, Process, Settings, Stacks, Trace, Window};
+use super::{Clock, HeapCounters, Lost, Process, Settings, Stacks, Trace, Window};
 use std::path::PathBuf;
 use std::sync::Arc;
 
