@@ -75,10 +75,8 @@ fn stacks_are_chosen_by_the_threads_of_their_blocks() {
     let with = |options: &[&str]| sizes(&Report::with(&traced.file(), options));
     assert_eq!(with(&["--thread", "^reader$"]), [111]);
     assert_eq!(with(&["--thread", "er$"]), [111, 222]);
-    assert_eq!(
-        with(&["--thread", "reader", "--thread", "threads"]).iter().filter(|size| **size > 100).count(),
-        2
-    );
+    let several = with(&["--thread", "reader", "--thread", "threads"]);
+    assert!(several.contains(&111) && several.contains(&333) && !several.contains(&222), "{several:?}");
     assert!(with(&["--thread", "nobody"]).is_empty());
     let report = Report::of(&traced.file());
     let writer = report.trace.threads.iter().find(|thread| thread.name == "writer").expect("a thread");

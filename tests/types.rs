@@ -114,7 +114,7 @@ fn stacks_are_added_up_by_type() {
     let nodes = of(Some("types::Node"));
     // A node of its own, and one behind two counters.
     assert_eq!((nodes.stacks, nodes.live_blocks, nodes.live_bytes), (2, 2, 40 + 56));
-    assert_eq!(nodes.kinds.definite.blocks, 2, "{nodes:?}");
+    assert_eq!(nodes.kinds.expect("kinds").definite.blocks, 2, "{nodes:?}");
     assert_eq!(of(None).stacks, plain.live().filter(|stack| stack.block_type.is_none()).count());
     let sum = |of: fn(&StackGroup) -> u64| groups.iter().map(of).sum::<u64>();
     assert_eq!(sum(|group| group.live_bytes), plain.totals.live_bytes);

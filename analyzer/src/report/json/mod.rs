@@ -277,7 +277,7 @@ impl<'a> TraceObject<'a> {
             executable: &process.executable,
             command: &process.command,
             host: &process.host,
-            started: report.trace.clock.started().map(rounded),
+            started: started(report).map(rounded),
             duration_s: report.trace.duration.map(rounded),
             from_s: report.trace.window.from,
             to_s: report.trace.window.to,
@@ -303,6 +303,12 @@ impl<'a> TraceObject<'a> {
             warnings: report.warnings(),
         }
     }
+}
+
+/// When the process started, Unix seconds; of several the first.
+fn started(report: &Report) -> Option<f64> {
+    let parts = report.parts.iter().filter_map(|part| part.trace.clock.started());
+    report.trace.clock.started().into_iter().chain(parts).reduce(f64::min)
 }
 
 fn thread_object<'a>(thread: &'a Thread, report: &Report) -> ThreadObject<'a> {

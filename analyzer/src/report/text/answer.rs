@@ -71,7 +71,7 @@ fn merged_title(parts: &[Report]) -> String {
         _ => format!("{ending} ({times})"),
     };
     let endings: Vec<String> = endings.iter().map(times).collect();
-    let start = format!("{}: ", counted(parts.len() as u64, "process").replace("processs", "processes"));
+    let start = format!("{} processes: ", parts.len());
     let end = format!("; {}", endings.join(", "));
     let room = WIDTH.saturating_sub(start.chars().count() + end.chars().count()).max(24);
     format!("{start}{}{end}", names::start_of(&programs.join(", "), room))
