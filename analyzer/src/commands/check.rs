@@ -69,7 +69,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let write = |out: &mut dyn Write, content: Content, layout: &Layout| match content {
         Content::Report(Format::Text) => write_text(out, &reports, &judgements, layout),
         Content::Report(Format::Json) => write_json(out, &reports, &judgements),
-        Content::Export(_) => outputs.write(content, out, &reports, layout),
+        Content::Report(Format::Html) | Content::Export(_) => outputs.write(content, out, &reports, layout),
     };
     outputs.write_files(&layout, &reporting.behaviour, write)?;
     if let Some(content) = outputs.stream {

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::load;
 use super::options::{Behaviour, SymbolOptions};
-use super::output::{format, to_stdout};
+use super::output::to_stdout;
 use super::progress::Progress;
 use crate::analysis::module_ref;
 use crate::report::{Format, Info};
@@ -26,6 +26,12 @@ pub(super) struct Options {
     symbols: SymbolOptions,
     #[command(flatten)]
     behaviour: Behaviour,
+}
+
+/// The format of a name; there is no page about a file.
+fn format(name: &str) -> Result<Format, String> {
+    let known = super::output::format(name).ok().filter(|format| *format != Format::Html);
+    known.ok_or_else(|| "this version writes text and json".to_owned())
 }
 
 /// Describes every trace that can be read; the status tells whether all could.
@@ -52,7 +58,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
         progress.clear();
         to_stdout(|out| match options.format {
             Format::Json => info.write_json(out),
-            Format::Text => {
+            Format::Text | Format::Html => {
                 if index > 0 {
                     writeln!(out)?;
                 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputOptions {
-    /// Write to FILE, in the format of its name: .txt .json, or those of `export` (repeatable; `run` also .bin: the trace)
+    /// Write to FILE, in the format of its name: .txt .json .html, or those of `export` (repeatable; `run` also .bin: the trace)
     #[arg(short, long = "output", value_name = "FILE", action = clap::ArgAction::Append)]
     output: Vec<PathBuf>,
     /// Format of the report where no file's name says it [default: text]
@@ -66,7 +66,7 @@ impl OutputOptions {
                     let exports = export::Format::ALL.map(|(_, ending, _)| ending).join(", ");
                     let traces = if takes_traces { ", .bin" } else { "" };
                     let what = format!(
-                        "-o: this version writes .txt, .json{traces}, {exports}; or say --format text|json"
+                        "-o: this version writes .txt, .json, .html{traces}, {exports}; or say --format text|json|html"
                     );
                     return Err(Failure::file(path, what));
                 }
@@ -90,10 +90,11 @@ impl Outputs {
         self.contents().all(|content| content == Content::Report(Format::Text))
     }
 
-    /// The stacks that are wanted: where nothing but exports is written, also those that have nothing outstanding.
+    /// The stacks that are wanted: where nothing but pages and exports is written, also those that have nothing outstanding.
     pub(super) fn selection(&self, view: &View) -> Selection {
         let mut selection = view.selection(self.is_text());
-        selection.filter.all |= self.contents().all(|content| matches!(content, Content::Export(_)));
+        let has_all = |content| matches!(content, Content::Report(Format::Html) | Content::Export(_));
+        selection.filter.all |= self.contents().all(has_all);
         selection
     }
 
@@ -149,6 +150,6 @@ pub(super) fn format(name: &str) -> Result<Format, String> {
     let known = Format::ALL.iter().find(|(known, _)| *known == name);
     known.map(|(_, format)| *format).ok_or_else(|| {
         let names: Vec<&str> = Format::ALL.iter().map(|(name, _)| *name).collect();
-        format!("this version writes {}", names.join(" and "))
+        format!("this version writes {}", names.join(", "))
     })
 }

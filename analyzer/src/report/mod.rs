@@ -1,9 +1,11 @@
 //! Shows what an analysis found: one format, one file.
 
+pub(crate) mod advice;
 mod escape;
 mod estimates;
 mod finding;
 mod growth;
+mod html;
 mod human;
 mod info;
 pub(crate) mod json;
@@ -11,6 +13,7 @@ pub(crate) mod json_text;
 mod lost;
 pub(crate) mod names;
 mod text;
+mod verdict;
 mod wrong_frees;
 
 pub use escape::escape;
@@ -129,22 +132,26 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
+    /// For people with a browser: one file.
+    Html,
 }
 
 impl Format {
     /// Every format with its name.
-    pub const ALL: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+    pub const ALL: [(&str, Format); 3] =
+        [("text", Format::Text), ("json", Format::Json), ("html", Format::Html)];
 
     /// The format that the extension of a file's name stands for.
     pub fn from_extension(extension: &str) -> Option<Format> {
         match extension {
             "txt" => Some(Format::Text),
             "json" => Some(Format::Json),
+            "html" | "htm" => Some(Format::Html),
             _ => None,
         }
     }
 
-    /// Writes reports to `out`: in text one after the other, in JSON one object or an array of several.
+    /// Writes reports to `out`: in text one after the other, in JSON one object or an array of several, in HTML one page with all of them.
     ///
     /// # Errors
     ///
@@ -152,6 +159,7 @@ impl Format {
     pub fn write(self, out: &mut dyn io::Write, reports: &[Report], layout: &Layout) -> io::Result<()> {
         match self {
             Format::Json => json::write(out, reports, layout),
+            Format::Html => html::write(out, reports, layout),
             Format::Text => {
                 for (index, report) in reports.iter().enumerate() {
                     if index > 0 {

@@ -156,7 +156,7 @@ impl Summary<'_> {
         let words: Vec<_> = self.options.program.iter().map(|word| word.to_string_lossy()).collect();
         let program = shell_words::join(words);
         if program.chars().count() <= 60 {
-            next.push(format!("leak-analyze run -o leaks.json -- {program}"));
+            next.push(format!("leak-analyze run -o leaks.html -- {program}"));
         }
         next
     }

@@ -11,6 +11,8 @@ mod wrong_free;
 
 pub use answer::command;
 pub(super) use answer::ending;
+pub(super) use held::sentence as held_by;
+pub(super) use stack::{is_noise, lost_with};
 pub use style::Layout;
 pub(super) use style::{Style, WIDTH, wrap};
 

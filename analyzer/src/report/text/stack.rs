@@ -188,7 +188,7 @@ pub(super) fn kinds(kinds: &KindCounts, blocks: u64) -> String {
 }
 
 /// `losing each loses 1 block of 256 B with it`; `None` if nothing else is lost with these blocks.
-fn lost_with(kinds: &KindCounts) -> Option<String> {
+pub(in crate::report) fn lost_with(kinds: &KindCounts) -> Option<String> {
     let (definite, with) = (kinds.of(Kind::Definite).blocks, kinds.lost_with);
     if definite == 0 || with.blocks == 0 {
         return None;
@@ -284,7 +284,7 @@ impl Row {
 
 /// Whether a frame is a library's and not the program's own: from a module of the system, or from the source of a
 /// language's standard library.
-pub(super) fn is_noise(frame: &Frame, trace: &Trace) -> bool {
+pub(in crate::report) fn is_noise(frame: &Frame, trace: &Trace) -> bool {
     let is_library_source = |file: &str| {
         ["/usr/include/", "/rustc/", "/usr/lib/"].iter().any(|root| file.starts_with(root))
             || ["/include/c++/", "/bits/stl_"].iter().any(|part| file.contains(part))
