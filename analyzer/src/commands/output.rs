@@ -85,6 +85,11 @@ impl Outputs {
         self.files.iter().map(|(_, content)| *content).chain(self.stream)
     }
 
+    /// Whether a page is written.
+    pub(super) fn has_page(&self) -> bool {
+        self.contents().any(|content| content == Content::Report(Format::Html))
+    }
+
     /// Whether nothing but text is written, which shows only the first stacks.
     pub(super) fn is_text(&self) -> bool {
         self.contents().all(|content| content == Content::Report(Format::Text))

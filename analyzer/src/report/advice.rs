@@ -74,7 +74,8 @@ fn of_definite(entry: &StackEntry) -> Advice {
     let live = &entry.group.live;
     let leaks = entry.group.growth.is_some_and(|growth| growth.verdict == Verdict::Leak);
     match () {
-        () if live.kinds.cycles > 0 => advice(
+        // Of other objects the circle may be a parent's pointer, or a string's into itself.
+        () if live.kinds.cycles > 0 && is_counted(entry) => advice(
             "The blocks point to each other in a circle that nothing else points into.",
             "Break the circle: make one of the pointers weak (std::weak_ptr, Rc's Weak), or undo it when the owner goes.",
         ),
@@ -93,6 +94,14 @@ fn of_definite(entry: &StackEntry) -> Advice {
             "Look for the path that skips the free: an early return, an error, an exception, a pointer that is overwritten.",
         ),
     }
+}
+
+/// Whether blocks are owned by counted pointers.
+fn is_counted(entry: &StackEntry) -> bool {
+    let counted =
+        ["std::make_shared", "std::shared_ptr", "std::__shared_ptr", "alloc::rc::Rc", "alloc::sync::Arc"];
+    let functions = entry.frames.iter().filter_map(|frame| frame.function.as_deref());
+    functions.into_iter().any(|function| counted.iter().any(|name| function.contains(name)))
 }
 
 fn of_leak(entry: &StackEntry) -> Advice {

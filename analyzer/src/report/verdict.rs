@@ -50,11 +50,15 @@ impl Headline {
             (blocks > 0).then(|| format!("{} in {} {how} lost", size(bytes), counted(blocks, "block")))
         };
         let wrong = wrong_frees::summary(&report.wrong_frees).map(|what| format!("wrong frees, {what}"));
-        let mut reasons: Vec<String> =
-            [growth::summary(report), lost(Rule::Definite, "definitely"), wrong, lost(Rule::Possible, "possibly")]
-                .into_iter()
-                .flatten()
-                .collect();
+        let mut reasons: Vec<String> = [
+            growth::summary(report),
+            lost(Rule::Definite, "definitely"),
+            wrong,
+            lost(Rule::Possible, "possibly"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let mut level = match worst {
             Some(Severity::Error) => Level::Critical,
             Some(Severity::Warning) => Level::Warning,
@@ -78,9 +82,9 @@ fn unseen(report: &Report) -> impl Iterator<Item = String> {
     let unchecked = json::unchecked_because(trace.settings.checked, trace.ending)
         .filter(|_| report.has_outstanding() && !matches!(trace.settings.checked, Checked::Done { .. }))
         .map(|why| format!("what is lost is not known, as no leak check was made: {why}"));
-    let nothing = (report.totals.heap.allocations.value() == 0).then(|| "no allocation was recorded".to_owned());
+    let nothing =
+        (report.totals.heap.allocations.value() == 0).then(|| "no allocation was recorded".to_owned());
     let dropped = trace.lost.dropped_events.saturating_add(trace.lost.untracked_blocks);
-    let dropped =
-        (dropped > 0).then(|| format!("{} could not be recorded", counted(dropped, "operation")));
+    let dropped = (dropped > 0).then(|| format!("{} could not be recorded", counted(dropped, "operation")));
     [unchecked, nothing, dropped].into_iter().flatten()
 }

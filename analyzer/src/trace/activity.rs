@@ -45,13 +45,11 @@ pub struct Stretch {
 /// What is known besides the events.
 pub(super) struct Run<'a> {
     pub(super) clock: &'a Clock,
-    /// Blocks given out and freed in the whole run.
+    /// Blocks of the heap given out and freed in the whole run.
     pub(super) allocations: u64,
     pub(super) frees: u64,
     /// Whether only a sample of them was recorded.
     pub(super) is_sampled: bool,
-    /// Whether a site's blocks are mappings.
-    pub(super) is_mapping: &'a dyn Fn(u32) -> bool,
 }
 
 /// Reads the ring; `None` if it holds nothing, or times are not known.
@@ -79,7 +77,7 @@ pub(super) fn read(file: &[u8], run: &Run) -> Option<Activity> {
         }
     }
     if is_complete && allocations + frees <= MOST_EVENTS {
-        play_back(file, &grid, run, &mut stretches);
+        play_back(file, &grid, &mut stretches);
     }
     Some(Activity { from, to, is_complete, stretches, sizes })
 }
@@ -142,7 +140,7 @@ impl Grid {
 }
 
 /// Tells what was live, by doing all of it again.
-fn play_back(file: &[u8], grid: &Grid, run: &Run, stretches: &mut [Stretch]) {
+fn play_back(file: &[u8], grid: &Grid, stretches: &mut [Stretch]) {
     let mut chunks = events::decode(file, |moved| moved.to_vec());
     // What one thread did is in the order of its chunks.
     chunks.sort_by_key(|(ticket, _)| *ticket);
@@ -155,13 +153,14 @@ fn play_back(file: &[u8], grid: &Grid, run: &Run, stretches: &mut [Stretch]) {
         while let Some(Moved { event, .. }) = all.get(next).filter(|moved| grid.place(moved.ticks) == place) {
             next += 1;
             match *event {
-                Event::Allocation { address, size, site } => {
-                    let size = if (run.is_mapping)(site) { 0 } else { size };
+                Event::Allocation { address, size, .. } => {
                     bytes = bytes.saturating_add(size);
                     // Another thread's free may have the same tick and come later.
                     bytes = bytes.saturating_sub(live.insert(address, size).unwrap_or(0));
                 }
-                Event::Free { address, .. } => bytes = bytes.saturating_sub(live.remove(&address).unwrap_or(0)),
+                Event::Free { address, .. } => {
+                    bytes = bytes.saturating_sub(live.remove(&address).unwrap_or(0))
+                }
             }
             most = (most.0.max(bytes), most.1.max(live.len() as u64));
         }

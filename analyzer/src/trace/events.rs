@@ -83,12 +83,8 @@ pub(super) struct Moved {
 }
 
 /// Decodes the whole ring: what `summarise` makes of the events of each chunk, and the number of the chunk's claim.
-pub(super) fn decode<T: Send>(
-    file: &[u8],
-    summarise: impl Fn(&[Moved]) -> T + Sync,
-) -> Vec<(u64, T)> {
-    let chunks: Table<Chunk> =
-        Table::open(file, RegionKind::Events, "event ring", &mut Warnings::default());
+pub(super) fn decode<T: Send>(file: &[u8], summarise: impl Fn(&[Moved]) -> T + Sync) -> Vec<(u64, T)> {
+    let chunks: Table<Chunk> = Table::open(file, RegionKind::Events, "event ring", &mut Warnings::default());
     let events = |chunk: &Chunk| {
         let mut events = Vec::new();
         let Read { ticket, .. } = read(chunk, |moved| events.push(moved))?;

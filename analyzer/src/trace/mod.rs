@@ -56,7 +56,6 @@ pub use wrong_frees::{Allocated, WrongFree};
 use checkpoints::Levels;
 use file::TraceFile;
 use libleak_format::{Origin, Resource};
-use std::collections::HashMap;
 use live::{LiveBlocks, LiveTable};
 use process::Strings;
 use stacks::StackReader;
@@ -231,18 +230,15 @@ impl Trace {
     /// What the event ring holds, in equal stretches of time; `None` if it holds nothing, or times are not known. Decodes all of it, more
     /// than once.
     pub fn activity(&self) -> Option<Activity> {
-        let sites: HashMap<u32, &Site> = self.sites.iter().map(|site| (site.index, site)).collect();
-        let is_mapping = |index: u32| {
-            let origin = sites.get(&index).and_then(|site| site.origin);
-            origin.map(Origin::resource) == Some(Resource::Mapping)
-        };
-        let sum = |number: fn(&Site) -> u64| self.sites.iter().map(number).sum();
+        // Mappings are no events.
+        let heap =
+            || self.sites.iter().filter(|site| site.origin.map(Origin::resource) != Some(Resource::Mapping));
+        let sum = |number: fn(&Site) -> u64| heap().map(number).sum();
         let run = activity::Run {
             clock: &self.clock,
             allocations: sum(|site| site.allocations.recorded),
             frees: sum(|site| site.frees.recorded),
             is_sampled: self.settings.sample_bytes.is_some(),
-            is_mapping: &is_mapping,
         };
         activity::read(self.file.bytes(), &run)
     }

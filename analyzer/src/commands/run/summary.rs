@@ -82,8 +82,10 @@ impl Summary<'_> {
             (None, false) => traces.others.len().min(MAX_REPORTS),
         };
         let Reporting { view, symbols, .. } = &self.options.reporting;
-        let selection =
+        let mut selection =
             if is_gated { view.selection(true).all_of_them() } else { self.outputs.selection(view) };
+        // What has nothing outstanding is no finding.
+        selection.filter.all |= is_gated && self.outputs.has_page();
         let paths = traces.program.iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let mut reports = Vec::new();
         for path in paths {

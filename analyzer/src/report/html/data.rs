@@ -4,7 +4,7 @@ use super::history::{Bar, Marker, Recent, Timeline, short};
 use super::paths::{Adder, Frames, Nodes, Paths};
 use super::source::{Excerpt, excerpts};
 use super::stacks::{LeftOut, Stacks, choose};
-use crate::analysis::{Finding, Rule, Severity, Subject, StackEntry, Usage, Verdict, findings};
+use crate::analysis::{Finding, Rule, Severity, StackEntry, Subject, Usage, Verdict, findings};
 use crate::report::advice::Advice;
 use crate::report::finding::sentence;
 use crate::report::text::{Layout, Text, ending};
@@ -128,7 +128,8 @@ impl Page {
     pub(super) fn new(reports: &[Report], layout: &Layout) -> Page {
         let mut paths = Paths::default();
         let mut wanted = Vec::new();
-        let data = reports.iter().map(|report| ReportData::new(report, layout, &mut paths, &mut wanted)).collect();
+        let data =
+            reports.iter().map(|report| ReportData::new(report, layout, &mut paths, &mut wanted)).collect();
         let Paths { mut strings, frames, nodes, sources, .. } = paths;
         let sources = excerpts(wanted.into_iter(), &sources, |line| strings.add(line));
         Page {
@@ -164,7 +165,9 @@ impl ReportData {
             sentences.iter().map(|sentence| adder.string(sentence)).collect::<Vec<u32>>()
         };
         let quiet = report.suppressed.iter().filter(|suppressed| suppressed.blocks > 0);
-        let quiet = quiet.map(|done| format!("{} in {} blocks, suppressed by {}", size(done.bytes), done.blocks, done.rule));
+        let quiet = quiet.map(|done| {
+            format!("{} in {} blocks, suppressed by {}", size(done.bytes), done.blocks, done.rule)
+        });
         let quiet = quiet.collect();
         let mode = match trace.settings.sample_bytes {
             None => "every allocation recorded".to_owned(),
@@ -221,7 +224,13 @@ fn cards<'a>(
     found.sort_by_key(|finding| {
         let severity = finding.rule.severity();
         let is_wrong = finding.rule == Rule::WrongFree;
-        (Reverse(severity), !is_wrong, Reverse(finding.bytes_per_hour.map(|rate| rate as u64)), Reverse(finding.bytes), rank(finding.rule))
+        (
+            Reverse(severity),
+            !is_wrong,
+            Reverse(finding.bytes_per_hour.map(|rate| rate as u64)),
+            Reverse(finding.bytes),
+            rank(finding.rule),
+        )
     });
     let mut done: Vec<*const StackEntry> = Vec::new();
     let mut cards = Vec::new();
@@ -268,7 +277,9 @@ fn cards<'a>(
 
 fn thread_data<'a>(report: &'a Report, held: &[CensusPart], adder: &mut Adder<'a>) -> Vec<ThreadData> {
     let trace = &report.trace;
-    let seconds = |ticks: u64| Some(ticks).filter(|ticks| *ticks != 0).and_then(|ticks| trace.clock.seconds(ticks)).map(short);
+    let seconds = |ticks: u64| {
+        Some(ticks).filter(|ticks| *ticks != 0).and_then(|ticks| trace.clock.seconds(ticks)).map(short)
+    };
     let data = trace.threads.iter().enumerate().map(|(index, thread)| {
         let held = held.get(index).copied().unwrap_or_default();
         ThreadData {

@@ -48,8 +48,13 @@ pub(super) fn write(out: &mut dyn io::Write, reports: &[Report], layout: &Layout
     );
     let data = serde_json::to_string(&Page::new(reports, layout))?;
     let data = for_script(&data);
-    let parts =
-        [("{{policy}}", &*policy), ("{{style}}", &style), ("{{data}}", &data), ("{{library}}", &library), ("{{script}}", &script)];
+    let parts = [
+        ("{{policy}}", &*policy),
+        ("{{style}}", &style),
+        ("{{data}}", &data),
+        ("{{library}}", &library),
+        ("{{script}}", &script),
+    ];
     // Each part stands in the template once, in this order; what parts hold is never looked at.
     let mut rest = TEMPLATE;
     for (mark, part) in parts {
@@ -72,7 +77,9 @@ fn for_script(json: &str) -> String {
     let mut safe = String::with_capacity(json.len() + json.len() / 16);
     for character in json.chars() {
         match character {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => safe.push_str(&format!("\\u{:04x}", character as u32)),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                safe.push_str(&format!("\\u{:04x}", character as u32))
+            }
             other => safe.push(other),
         }
     }
@@ -85,7 +92,8 @@ mod tests {
 
     #[test]
     fn data_cannot_leave_its_element_and_means_the_same() {
-        let names = ["</script><script>alert(1)</script>", "<!--<script>", "]]>", "a\u{2028}b\u{2029}c", "&lt;"];
+        let names =
+            ["</script><script>alert(1)</script>", "<!--<script>", "]]>", "a\u{2028}b\u{2029}c", "&lt;"];
         let json = serde_json::to_string(&names).expect("JSON");
         let safe = for_script(&json);
         assert!(!safe.contains(['<', '>', '&', '\u{2028}', '\u{2029}']), "{safe}");

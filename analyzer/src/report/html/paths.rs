@@ -136,7 +136,8 @@ impl<'a> Adder<'a> {
         let strings = &mut self.paths.strings;
         let name = strings.add(function.unwrap_or(&offset));
         let mut maybe = |text: Option<&str>| text.map_or(-1, |text| i64::from(strings.add(text)));
-        let (place, file, module) = (maybe(place.as_deref()), maybe(frame.file.as_deref()), maybe(module.as_deref()));
+        let (place, file, module) =
+            (maybe(place.as_deref()), maybe(frame.file.as_deref()), maybe(module.as_deref()));
         let frames = &mut self.paths.frames;
         let known = *self.paths.known_frames.entry((name, place, file, module, flags)).or_insert_with(|| {
             frames.name.push(name);

@@ -18,8 +18,8 @@ const MAX_FILES: usize = 400;
 const MAX_SHOWN: usize = 512 << 10;
 /// How names of source files end.
 const EXTENSIONS: [&str; 30] = [
-    "c", "cc", "cpp", "cxx", "c++", "h", "hh", "hpp", "hxx", "inl", "ipp", "tcc", "rs", "go", "s", "S", "asm", "d", "f",
-    "f90", "m", "mm", "swift", "zig", "nim", "pas", "adb", "y", "l", "cu",
+    "c", "cc", "cpp", "cxx", "c++", "h", "hh", "hpp", "hxx", "inl", "ipp", "tcc", "rs", "go", "s", "S",
+    "asm", "d", "f", "f90", "m", "mm", "swift", "zig", "nim", "pas", "adb", "y", "l", "cu",
 ];
 
 /// Lines in a row.
@@ -72,7 +72,8 @@ fn read(path: &Path) -> Option<Vec<String>> {
     // What a link leads to must look like source, too; and to open a FIFO would wait for its writer.
     let real = path.canonicalize().ok()?;
     let metadata = real.metadata().ok()?;
-    let is_source = real.extension().and_then(|extension| extension.to_str()).is_some_and(|e| EXTENSIONS.contains(&e));
+    let is_source =
+        real.extension().and_then(|extension| extension.to_str()).is_some_and(|e| EXTENSIONS.contains(&e));
     if !is_source || !metadata.is_file() || metadata.len() > MAX_FILE {
         return None;
     }

@@ -166,7 +166,8 @@ impl Stacks {
         let frees = if group.inherited { 0 } else { group.frees.value() };
         self.temporary.push((share * frees as f64).round() as u64);
         let all = Amount { blocks: live.blocks.value(), bytes: live.bytes.value() };
-        let kinds = live.kinds.each(all).into_iter().enumerate().filter(|(_, (_, amount))| amount.blocks > 0);
+        let has_kind = |amount: &Amount| amount.blocks > 0 && !group.is_mapping();
+        let kinds = live.kinds.each(all).into_iter().enumerate().filter(|(_, (_, amount))| has_kind(amount));
         self.kinds
             .push(kinds.flat_map(|(kind, (_, amount))| [kind as u64, amount.blocks, amount.bytes]).collect());
         let verdict = group.growth.map(|growth| growth.verdict);
@@ -191,7 +192,12 @@ impl Stacks {
 }
 
 impl Detail {
-    fn of<'a>(entry: &'a StackEntry, text: &Text, report: &'a Report, adder: &mut Adder<'a>) -> Option<Detail> {
+    fn of<'a>(
+        entry: &'a StackEntry,
+        text: &Text,
+        report: &'a Report,
+        adder: &mut Adder<'a>,
+    ) -> Option<Detail> {
         let group = &entry.group;
         if group.live.blocks.value() == 0 && entry.siblings.freed_in.is_empty() {
             return None;

@@ -13,7 +13,7 @@ function showBars(host, bars, range, unit) {
   const most = Math.max(...shownBars.map((bar) => bar.blocks));
   const rows = shownBars.map((bar) => {
     const fillBar = el("span", { class: "fill" });
-    fillBar.style.width = `${bar.blocks / most * 100}%`;
+    if (bar.blocks > 0) fillBar.style.width = `${bar.blocks / most * 100}%`;
     return el("tr", {}, el("th", { scope: "row", text: range(bar) }),
       el("td", { class: "track", "aria-hidden": "true" }, fillBar),
       el("td", { class: "number", text: count(bar.blocks) }),

@@ -17,6 +17,9 @@ function fill(element, attributes, children) {
 const el = (name, attributes = {}, ...children) => fill(document.createElement(name), attributes, children);
 const svg = (name, attributes = {}, ...children) => fill(document.createElementNS(SVG, name), attributes, children);
 
+// Instead of all that an element holds; what is null is left out.
+const put = (element, ...children) => fill(element, {}, (element.replaceChildren(), children));
+
 function setOptions(select, options) {
   select.replaceChildren(...options.map(([value, label]) => el("option", { value, text: label })));
 }

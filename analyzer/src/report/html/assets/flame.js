@@ -1,6 +1,6 @@
 // An icicle graph: a box for each function on a way from the program's start, as wide as what stacks below it have.
 
-const ROW = 22, NARROWEST = 2;
+const ROW = 22, NARROWEST = 3;
 let graph = null, zoomed = 0, focused = 0;
 
 // All functions on all ways, whatever the value: those with equal names below the same one are one.

@@ -9,7 +9,7 @@ const timeTick = (seconds) => seconds === 0 ? "0" : duration(seconds).replace(".
 function axes() {
   const common = { stroke: color("muted"), grid: { stroke: color("grid"), width: 1 }, ticks: { stroke: color("grid"), width: 1 } };
   return {
-    time: { ...common, space: 90, values: (_, ticks) => ticks.map(timeTick) },
+    time: { ...common, space: 90, size: 34, values: (_, ticks) => ticks.map(timeTick) },
     bytes: { ...common, scale: "bytes", size: 76, values: (_, ticks) => ticks.map(size) },
     blocks: { ...common, scale: "blocks", side: 1, size: 70, grid: { show: false }, values: (_, ticks) => ticks.map(count) },
   };
@@ -36,6 +36,13 @@ function memoryData() {
     });
   }
   return { joined: uPlot.join([checkpoints, detail]), hasDetail: detail[0].length > 0, moments: of.seconds.length };
+}
+
+// Whether resident memory was never looked at, or would press all else to the ground.
+function residentIsAway() {
+  const { timeline, totals } = state.report;
+  const most = Math.max(0, ...timeline.resident_bytes);
+  return most === 0 || most > 12 * totals.peak_bytes;
 }
 
 function drawMarkers(chart) {
@@ -81,19 +88,19 @@ const shown = (format) => (_, value) => value === null || value === undefined ? 
 function makeMemoryChart(host, width) {
   const { joined, hasDetail, moments } = memoryData();
   const { time, bytes, blocks } = axes();
-  const dots = { show: moments <= 120, size: 5, fill: color("page") };
+  const dots = { show: moments <= 120, size: moments <= 120 ? 5 : 3, fill: color("page") };
   const line = (label, scale, name, format, more) => ({ label, scale, stroke: color(name), width: 1.5, spanGaps: true, value: shown(format), points: dots, ...more });
   const asDots = hasDetail ? { paths: () => null, points: { ...dots, show: true } } : {};
   const series = [
     { label: "time", value: shown(duration) },
-    line("live bytes", "bytes", "live", size, { ...asDots, fill: hasDetail ? undefined : color("live-area") }),
+    line(hasDetail ? "live bytes at checkpoints" : "live bytes", "bytes", "live", size, { ...asDots, fill: hasDetail ? undefined : color("live-area") }),
     line("resident", "bytes", "resident", size, {}),
-    line("blocks", "blocks", "blocks", count, { ...asDots, dash: [6, 3] }),
-    line("live bytes, every event", "bytes", "live", size, { show: hasDetail, width: 1.5, fill: color("live-area"), points: { show: false } }),
-    line("blocks, every event", "blocks", "blocks", count, { show: hasDetail, width: 1, dash: [6, 3], points: { show: false } }),
+    line(hasDetail ? "blocks at checkpoints" : "blocks", "blocks", "blocks", count, { ...asDots, dash: [6, 3] }),
+    line("live bytes", "bytes", "live", size, { show: hasDetail, width: 1.5, fill: color("live-area"), points: { show: false } }),
+    line("blocks", "blocks", "blocks", count, { show: hasDetail, width: 1, dash: [6, 3], points: { show: false } }),
   ];
   if (!hasDetail) series.length = 4;
-  if (!joined[2].some((value) => value !== null && value !== undefined)) series[2].show = false;
+  series[2].show = !residentIsAway();
   const narrow = width < 560;
   return new uPlot({
     width, height: narrow ? 240 : 320, series, ms: 1,
@@ -188,6 +195,7 @@ function showMemoryNotes() {
     notes.push(`Lines join ${counted(timeline.seconds.length, "checkpoint")} and the end.`);
     if (recent) notes.push(`Shaded: the part of which single events are in the ring (below).`);
   }
+  if (residentIsAway() && timeline.resident_bytes.some(Boolean)) notes.push("Resident memory is far above: click its name to see it.");
   if (state.report.sampled) notes.push("Live bytes are estimates.");
   byId("memory-note").textContent = notes.join(" ");
   byId("recent").hidden = !recent;

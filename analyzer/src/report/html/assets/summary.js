@@ -6,6 +6,7 @@ function showHeader() {
   const report = state.report;
   const command = text(report.command);
   byId("command").textContent = command;
+  byId("command").title = command;
   document.title = `${command} – memory report`;
   const facts = [`pid ${report.pid}`];
   if (report.duration !== null) facts.push(duration(report.duration));
@@ -23,7 +24,7 @@ function showVerdict() {
   const start = first.charAt(0).toUpperCase() + first.slice(1);
   const box = byId("verdict");
   box.dataset.level = report.level;
-  box.replaceChildren(el("p", { class: "level", text: words[report.level] }), el("h2", { text: `${start}.` }),
+  put(box, el("p", { class: "level", text: words[report.level] }), el("h2", { text: `${start}.` }),
     others.length ? el("ul", {}, ...others.map((reason) => el("li", { text: reason }))) : null);
 }
 
@@ -55,7 +56,7 @@ function showTotals() {
     card("Peak", size(of.peak_bytes), of.peak_at !== null ? `at ${duration(of.peak_at)}` : null,
       of.peak_error ? `± ${size(of.peak_error)}` : null),
     card("Allocated in all", about + size(of.allocated_bytes), `in ${about}${counted(of.allocations, "allocation")}`,
-      length ? `${count(of.allocations / length)} per second` : null),
+      length >= 1 ? `${count(of.allocations / length)} per second` : null),
     card("Freed", share(of.frees, of.allocations), `${about}${counted(of.frees, "block")}`),
   ];
   if (of.mapped_blocks) cards.push(card("Mapped", size(of.mapped_bytes), `in ${counted(of.mapped_blocks, "mapping")} by mmap`));

@@ -7,12 +7,12 @@ const columns = [
   { name: "Verdict", key: "bytes_per_hour", number: true },
   { name: "Bytes", key: "live_bytes", number: true },
   { name: "Blocks", key: "live_blocks", number: true },
-  { name: "Course", key: null },
+  { name: "Over time", key: null },
   { name: "Age", key: "oldest", number: true },
   { name: "Lifetime", key: "lifetime_p50", number: true },
   { name: "Peak", key: "peak_bytes", number: true },
   { name: "Allocated", key: "allocated_bytes", number: true },
-  { name: "Freed soon", key: "temporary", number: true },
+  { name: "Temporary", key: "temporary", number: true },
 ];
 const table = { sort: null, down: true, order: [], shown: PAGE, open: new Set(), matching: null };
 
@@ -99,6 +99,7 @@ function stackRows(stack) {
 }
 
 function frameList(node) {
+  const own = ownFrame(node);
   return el("ol", { class: "frames" }, ...framesOf(node).map((frame) => {
     const source = data.sources[frame];
     const line = frames.line[frame];
@@ -108,7 +109,7 @@ function frameList(node) {
     const module = text(frames.module[frame]);
     const head = [el("span", { class: "function", text: functionOf(frame) }), isInlined(frame) ? el("span", { class: "chip", text: "inlined" }) : null,
       el("span", { class: "place", title: [text(frames.file[frame]), module].filter(Boolean).join(" in "), text: text(frames.place[frame]) })];
-    return el("li", { class: isLibrary(frame) ? "library" : null }, lines ? el("details", {}, el("summary", {}, ...head), lines) : el("div", {}, ...head));
+    return el("li", { class: isLibrary(frame) ? "library" : null }, lines ? el("details", { open: frame === own }, el("summary", {}, ...head, el("span", { class: "chip", text: "source" })), lines) : el("div", {}, ...head));
   }));
 }
 
