@@ -186,8 +186,11 @@ impl Browser {
     /// The middle of the first element of a selector, scrolled into view, in pixels of the window.
     #[track_caller]
     fn place(&mut self, selector: &str) -> (f64, f64) {
+        // Until it has been scrolled there, the mouse would hit what was.
         let place = self.value(&format!(
-            "(() => {{ const box = document.querySelector({selector:?}); box.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
+            "(async () => {{ const box = document.querySelector({selector:?}); \
+             box.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
+             for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame); \
              const r = box.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; }})()"
         ));
         (place[0].as_f64().expect("a place"), place[1].as_f64().expect("a place"))

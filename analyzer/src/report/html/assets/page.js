@@ -52,3 +52,4 @@ addEventListener("keydown", (event) => {
   }
 });
 document.documentElement.dataset.ready = "yes";
+performance.mark("ready");
