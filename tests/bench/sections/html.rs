@@ -75,7 +75,9 @@ fn measure(bench: &Bench, program: &Program) -> Result<Measured, Failure> {
     let (mut opened, mut searched) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds() {
         browser.open(&path);
-        opened.push(browser.number("performance.getEntriesByName('ready')[0].startTime") / 1000.0);
+        browser.wait_for("performance.getEntriesByName('drawn').length");
+        opened.push(browser.number("performance.getEntriesByName('drawn')[0].startTime") / 1000.0);
+        browser.value("new Promise(requestIdleCallback).then(() => 0)");
         for words in SEARCHES {
             searched.push(browser.number(&format!(
                 "(() => {{ const field = document.getElementById('search'); field.value = {words:?}; const start = performance.now(); \

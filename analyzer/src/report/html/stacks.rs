@@ -199,7 +199,7 @@ impl Detail {
         adder: &mut Adder<'a>,
     ) -> Option<Detail> {
         let group = &entry.group;
-        if group.live.blocks.value() == 0 && entry.siblings.freed_in.is_empty() {
+        if group.live.blocks.value() == 0 {
             return None;
         }
         let is_worth = group.growth.is_some_and(|growth| growth.verdict != Verdict::Inconclusive);

@@ -1,6 +1,6 @@
 // The stacks: searched, filtered, sorted, and opened one by one.
 
-const PAGE = 100;
+const PAGE = 50;
 const columns = [
   { name: "Stack", key: null },
   { name: "Kind", key: null },
@@ -65,7 +65,7 @@ function drawRows() {
   const rest = table.order.length - shownStacks.length;
   const button = byId("more-stacks");
   button.hidden = rest <= 0;
-  button.textContent = `Show ${count(Math.min(rest, 2 * PAGE))} more of ${count(rest)}`;
+  button.textContent = `Show ${count(Math.min(rest, 4 * PAGE))} more of ${count(rest)}`;
 }
 
 function stackRows(stack) {
@@ -204,7 +204,7 @@ function startTable() {
   for (const id of ["kind", "verdict-filter", "thread", "outstanding"]) byId(id).addEventListener("change", refresh);
   byId("more-stacks").addEventListener("click", () => {
     const next = table.order[table.shown];
-    table.shown += 2 * PAGE;
+    table.shown += 4 * PAGE;
     drawRows();
     byId("stack-table").querySelector(`[data-stack="${next}"]`).focus();
   });
