@@ -4,7 +4,7 @@ let memoryChart = null, brushChart = null, recentChart = null;
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const wholeRun = () => [0, Math.max(state.report.duration || 0, 1e-6)];
-const timeTick = (seconds) => seconds === 0 ? "0" : duration(seconds).replace(".00 ", " ").replace(/(\.\d)0 /, "$1 ");
+const timeTick = (seconds) => seconds === 0 ? "0" : duration(seconds).replace(".00 ", " ").replace(/(\.\d)0 /, "$1 ").replace(".0 ", " ");
 
 function axes() {
   const common = { stroke: color("muted"), grid: { stroke: color("grid"), width: 1 }, ticks: { stroke: color("grid"), width: 1 } };
