@@ -17,11 +17,13 @@
 //! * [`patterns`] runs the simulator of allocation patterns, `tests/patterns/`.
 //! * [`inputs`] makes what real programs read.
 //! * [`inside`] makes the places that programs run in: file systems, roots, limits.
+//! * [`browser`] opens pages in a real browser.
 //! * [`oracles`] are other tools that know the truth about a run: memcheck, heaptrack, gdb.
 //!
 //! The two artefacts under test are found in `LIBLEAK_BUILD_DIR`, or in `target/release` of the workspace.
 
 pub mod artefacts;
+pub mod browser;
 pub mod compare;
 pub mod fixture;
 pub mod inputs;
@@ -36,6 +38,7 @@ pub mod scratch;
 pub mod skip;
 pub mod truth;
 
+pub use browser::{Browser, CHROMIUM};
 pub use compare::{assert_behaves_the_same, assert_one_line};
 pub use fixture::Fixture;
 pub use program::{Outcome, Program, Traced};

@@ -16,7 +16,7 @@ pub struct Names {
 }
 
 /// One frame of a stack with what is known about it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// The function, demangled.
     pub function: Option<Arc<str>>,

@@ -36,7 +36,7 @@ pub use findings::{Finding, Rule, Severity, Subject, findings, suppressed};
 pub use fingerprint::Fingerprint;
 pub use frames::{Frame, Names, module_ref, questions};
 pub use group::{GroupBy, StackGroup};
-pub use growth::{Evidence, Growth, Rate, Summary, Verdict, judge};
+pub use growth::{Evidence, Growth, Rate, Summary, Verdict, judge, past};
 pub use held::{Held, HeldBy, Lost, NamedRoot, Step};
 pub use interval::{Bounds, ENOUGH, Interval};
 pub use lifetimes::percentile;

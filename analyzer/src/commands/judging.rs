@@ -35,7 +35,9 @@ impl Judged<'_> {
             Content::Report(Format::Text) => write_text(out, reports, judgements, layout),
             Content::Report(Format::Json) => write_json(out, reports, judgements),
             Content::Report(Format::Markdown) => write_markdown(out, reports, judgements, layout),
-            Content::Export(_) => outputs.write(content, out, reports, layout),
+            Content::Report(Format::Html) | Content::Export(_) => {
+                outputs.write(content, out, reports, layout)
+            }
             Content::Gate(format) => format.write(out, reports, judgements, &outputs.root),
         }
     }

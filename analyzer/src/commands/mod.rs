@@ -39,7 +39,7 @@ Examples:
   LD_PRELOAD=$(leak-analyze lib) ./server       record without a wrapper
   leak-analyze libleak.server.4711.bin          report on a trace, also of a running process
   leak-analyze TRACE --module 'libfoo' --top 5  only stacks that pass through libfoo
-  leak-analyze TRACE -o leaks.json              the report for programs
+  leak-analyze TRACE -o leaks.html              the report as a page; leaks.json: for programs
   leak-analyze check TRACE                      a gate: status 1 if anything is lost, leaks or is freed wrongly
   leak-analyze diff BEFORE AFTER                what is new, gone, grown, shrunk
   leak-analyze export TRACE -o heap.pb.gz       for pprof; also flame graphs, speedscope, CSV

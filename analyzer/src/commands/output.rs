@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputOptions {
-    /// Write to FILE, in the format of its name: .txt .json .md, or those of `export` (repeatable; `check` and `run` also .sarif and
+    /// Write to FILE, in the format of its name: .txt .json .html .md, or those of `export` (repeatable; `check` and `run` also .sarif and
     /// .xml: JUnit; `run` also .bin: the trace)
     #[arg(short, long = "output", value_name = "FILE", action = clap::ArgAction::Append)]
     output: Vec<PathBuf>,
@@ -99,7 +99,7 @@ impl OutputOptions {
                     let exports = export::Format::ALL.map(|(_, ending, _)| ending).join(", ");
                     let traces = if takes_traces { ", .bin" } else { "" };
                     let what = format!(
-                        "-o: this version writes .txt, .json, .md, .sarif, .xml{traces}, {exports}; or say --format {}",
+                        "-o: this version writes .txt, .json, .html, .md, .sarif, .xml{traces}, {exports}; or say --format {}",
                         names().join("|")
                     );
                     return Err(Failure::file(path, what));
@@ -127,6 +127,11 @@ impl Outputs {
         self.files.iter().map(|(_, content)| *content).chain(self.stream)
     }
 
+    /// Whether a page is written.
+    pub(super) fn has_page(&self) -> bool {
+        self.contents().any(|content| content == Content::Report(Format::Html))
+    }
+
     /// Whether all is for people, to whom only the first stacks are shown.
     pub(super) fn is_text(&self) -> bool {
         self.contents().all(Content::is_for_people)
@@ -147,11 +152,12 @@ impl Outputs {
         self.contents().any(|content| content == Content::Gate(gate::Format::Github))
     }
 
-    /// The stacks that are wanted: where nothing but exports is written, also those that have nothing outstanding.
+    /// The stacks that are wanted: where nothing but pages and exports is written, also those that have nothing outstanding.
     pub(super) fn selection(&self, view: &View) -> Selection {
         let mut selection = view.selection(self.is_text());
         selection.fold = self.is_text() && view.is_plain();
-        selection.filter.all |= self.contents().all(|content| matches!(content, Content::Export(_)));
+        let has_all = |content| matches!(content, Content::Report(Format::Html) | Content::Export(_));
+        selection.filter.all |= self.contents().all(has_all);
         selection
     }
 

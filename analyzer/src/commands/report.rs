@@ -14,7 +14,8 @@ use std::path::PathBuf;
 
 /// Say what is outstanding in traces, and where it was allocated (the default)
 ///
-/// A trace may be of a running process. Each of several traces gets a report of its own; JSON is then an array.
+/// A trace may be of a running process. Each of several traces gets a report of its own; JSON is then an array, and a page
+/// compares them.
 #[derive(clap::Args, Debug)]
 #[command(args_override_self = true)]
 pub(super) struct Options {
@@ -140,7 +141,7 @@ fn next(report: &Report) -> Vec<String> {
     if report.selected.more > 0 {
         next.push(format!("leak-analyze {path} --top {}", report.selected.stacks.len() * 4));
     }
-    next.push(format!("leak-analyze {path} -o leaks.json"));
+    next.push(format!("leak-analyze {path} -o leaks.html"));
     if !report.trace.warnings.is_empty() {
         next.push(format!("leak-analyze info {path}"));
     }

@@ -1,10 +1,12 @@
 //! Shows what an analysis found: one format, one file.
 
+pub(crate) mod advice;
 mod diff;
 mod escape;
 mod estimates;
 mod finding;
 mod growth;
+mod html;
 mod human;
 mod info;
 pub(crate) mod json;
@@ -14,6 +16,7 @@ mod markdown;
 mod merge;
 pub(crate) mod names;
 mod text;
+mod verdict;
 mod wrong_frees;
 
 pub use diff::Diff;
@@ -151,12 +154,18 @@ pub enum Format {
     Json,
     /// For comments.
     Markdown,
+    /// For people with a browser: one file.
+    Html,
 }
 
 impl Format {
     /// Every format with its name.
-    pub const ALL: [(&str, Format); 3] =
-        [("text", Format::Text), ("json", Format::Json), ("markdown", Format::Markdown)];
+    pub const ALL: [(&str, Format); 4] = [
+        ("text", Format::Text),
+        ("json", Format::Json),
+        ("html", Format::Html),
+        ("markdown", Format::Markdown),
+    ];
 
     /// The format that the extension of a file's name stands for.
     pub fn from_extension(extension: &str) -> Option<Format> {
@@ -164,11 +173,12 @@ impl Format {
             "txt" => Some(Format::Text),
             "json" => Some(Format::Json),
             "md" => Some(Format::Markdown),
+            "html" | "htm" => Some(Format::Html),
             _ => None,
         }
     }
 
-    /// Writes reports to `out`: in text one after the other, in JSON one object or an array of several.
+    /// Writes reports to `out`: in text one after the other, in JSON one object or an array of several, in HTML one page with all of them.
     ///
     /// # Errors
     ///
@@ -177,6 +187,7 @@ impl Format {
         match self {
             Format::Json => json::write(out, reports, layout),
             Format::Markdown => markdown::write(out, reports, layout),
+            Format::Html => html::write(out, reports, layout),
             Format::Text => {
                 for (index, report) in reports.iter().enumerate() {
                     if index > 0 {

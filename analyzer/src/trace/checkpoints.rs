@@ -85,6 +85,11 @@ impl<'a> Levels<'a> {
         Levels { sites, columns: columns.collect() }
     }
 
+    /// The moments that levels are of.
+    pub(super) fn times(&self) -> impl Iterator<Item = f64> {
+        self.columns.iter().map(|(seconds, _)| *seconds)
+    }
+
     /// The levels in record `index`, which must be those of `site`, by time.
     pub(super) fn of(&self, index: u32, site: u32) -> Vec<Level> {
         let record = self.sites.get(index.into()).filter(|record| record.site.load(Relaxed) == site);

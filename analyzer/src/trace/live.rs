@@ -184,6 +184,13 @@ impl<'a> LiveTable<'a> {
             .unwrap_or_else(|| LiveBlocks::new(sites, births))
     }
 
+    /// Shows every block, with the rate at which it was sampled.
+    pub(super) fn each(&self, mut show: impl FnMut(&Payload, Rate)) {
+        for (key, payload) in (0..self.entries.length()).filter_map(|index| self.read(index)) {
+            show(&payload, self.rates.get(key.rate()).unwrap_or(Rate::Every));
+        }
+    }
+
     fn read(&self, index: u64) -> Option<(Key, Payload)> {
         self.entries.get(index)?.read()
     }

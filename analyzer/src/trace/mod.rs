@@ -6,9 +6,11 @@
 //!
 //! Outstanding blocks are added up by site while they are read; they are never all in memory.
 
+mod activity;
 mod births;
 mod bundle;
 mod by_thread;
+mod census;
 mod checkpoints;
 mod clock;
 mod error;
@@ -33,8 +35,10 @@ mod warnings;
 mod window;
 mod wrong_frees;
 
+pub use activity::{Activity, Stretch};
 pub use births::{Births, Born};
 pub use by_thread::{ByThread, ThreadShare};
+pub use census::{Census, CensusPart, SIZE_CLASSES, size_class};
 pub use checkpoints::{Checkpoint, Level};
 pub use clock::Clock;
 pub use error::OpenError;
@@ -58,6 +62,7 @@ pub use wrong_frees::{Allocated, WrongFree};
 use bundle::Contents;
 use checkpoints::Levels;
 use file::TraceFile;
+use libleak_format::{Origin, Resource};
 use live::{LiveBlocks, LiveTable};
 use process::Strings;
 use stacks::StackReader;
@@ -230,9 +235,36 @@ impl Trace {
         sites.iter().map(of).collect()
     }
 
+    /// The moments of [`Trace::levels`], seconds since the start.
+    pub fn level_times(&self) -> impl Iterator<Item = f64> {
+        Levels::open(self.file.bytes(), &self.checkpoints).times().collect::<Vec<_>>().into_iter()
+    }
+
     /// What the event ring holds. Decodes all of it.
     pub fn ring(&self) -> RingSummary {
         events::summary(self.file.bytes(), &mut Warnings::default())
+    }
+
+    /// What the event ring holds, in equal stretches of time; `None` if it holds nothing, or times are not known. Decodes all of it, more
+    /// than once.
+    pub fn activity(&self) -> Option<Activity> {
+        // Mappings are no events.
+        let heap =
+            || self.sites.iter().filter(|site| site.origin.map(Origin::resource) != Some(Resource::Mapping));
+        let sum = |number: fn(&Site) -> u64| heap().map(number).sum();
+        let run = activity::Run {
+            clock: &self.clock,
+            allocations: sum(|site| site.allocations.recorded),
+            frees: sum(|site| site.frees.recorded),
+            is_sampled: self.settings.sample_bytes.is_some(),
+        };
+        activity::read(self.file.bytes(), &run)
+    }
+
+    /// The sizes and the threads of the process's own outstanding blocks. Reads all of them.
+    pub fn census(&self) -> Census {
+        let table = LiveTable::open(self.file.bytes(), self.file.header(), &mut Warnings::default());
+        census::read(&table, &self.window, &self.clock)
     }
 
     /// What the file holds, region by region.

@@ -4,6 +4,7 @@ mod analysis;
 mod churn;
 mod counts;
 mod fixed;
+mod html;
 mod leak_check;
 mod memory;
 mod patterns;
@@ -37,6 +38,7 @@ pub const SECTIONS: &[Section] = &[
     Section { name: "memory", about: "resident memory and file per live block", run: memory::run },
     Section { name: "size", about: "bytes of trace per event", run: size::run },
     Section { name: "analysis", about: "time and memory of a report", run: analysis::run },
+    Section { name: "html", about: "size of HTML reports, time to open and to search them", run: html::run },
     Section {
         name: "leak-check",
         about: "pauses, time and memory of the leak check of a running process",

@@ -78,20 +78,7 @@ fn sums(stretches: &[(f64, f64, Born)]) -> impl Iterator<Item = (f64, Sum)> + '_
 
 impl<'a> Histories<'a> {
     pub(super) fn read(trace: &'a Trace, groups: &[Group]) -> Histories<'a> {
-        let sites: Vec<_> =
-            groups.iter().flat_map(|group| &group.sites).map(|site| &trace.sites[*site]).collect();
-        let (mut histograms, mut series) =
-            (trace.lifetimes(&sites).into_iter(), trace.levels(&sites).into_iter());
-        let mut freed = Vec::with_capacity(groups.len());
-        let mut levels = Vec::with_capacity(groups.len());
-        for group in groups {
-            let mut sum = [0u64; LIFETIME_BUCKETS];
-            for histogram in histograms.by_ref().take(group.sites.len()) {
-                sum.iter_mut().zip(histogram).for_each(|(sum, count)| *sum += count);
-            }
-            freed.push(sum);
-            levels.push(added_up(series.by_ref().take(group.sites.len())));
-        }
+        let (freed, levels) = past(trace, groups.iter());
         // A forked child's clock is its parent's.
         let forked = trace.settings.attach & Attach::FORKED != 0;
         let threads = trace.threads.iter().filter(|thread| thread.tid != 0);
@@ -141,6 +128,28 @@ impl<'a> Histories<'a> {
             levels,
         }
     }
+}
+
+/// Lifetimes of what was freed, and what was held at checkpoints, of each group; in the same order.
+pub fn past<'a>(
+    trace: &Trace,
+    groups: impl Iterator<Item = &'a Group> + Clone,
+) -> (Vec<Histogram>, Vec<Vec<Level>>) {
+    let sites: Vec<_> =
+        groups.clone().flat_map(|group| &group.sites).map(|site| &trace.sites[*site]).collect();
+    let (mut histograms, mut series) =
+        (trace.lifetimes(&sites).into_iter(), trace.levels(&sites).into_iter());
+    let mut freed = Vec::new();
+    let mut levels = Vec::new();
+    for group in groups {
+        let mut sum = [0u64; LIFETIME_BUCKETS];
+        for histogram in histograms.by_ref().take(group.sites.len()) {
+            sum.iter_mut().zip(histogram).for_each(|(sum, count)| *sum += count);
+        }
+        freed.push(sum);
+        levels.push(added_up(series.by_ref().take(group.sites.len())));
+    }
+    (freed, levels)
 }
 
 /// The levels of several sites together: all have the same times, or none.

@@ -13,6 +13,7 @@ mod summary;
 use super::outstanding::Group;
 use crate::trace::Trace;
 use ages::{Shape, Survivors};
+pub use history::past;
 use history::{Histories, History};
 use levels::{Course, Trend};
 pub use rate::Rate;

@@ -135,6 +135,8 @@ impl Summary<'_> {
         if is_gated {
             selection = view.selection(true).all_of_them();
             selection.filter.suppressed = self.outputs.has_suppressed();
+            // What has nothing outstanding is no finding.
+            selection.filter.all |= self.outputs.has_page();
         }
         let paths = program.into_iter().chain(traces.others[..listed].iter().map(|other| &other.path));
         let paths: Vec<&PathBuf> = paths.collect();
@@ -242,7 +244,7 @@ impl Summary<'_> {
         let words: Vec<_> = self.options.program.iter().map(|word| word.to_string_lossy()).collect();
         let program = shell_words::join(words);
         if program.chars().count() <= 60 {
-            next.push(format!("leak-analyze run -o leaks.json -- {program}"));
+            next.push(format!("leak-analyze run -o leaks.html -- {program}"));
         }
         next
     }

@@ -49,7 +49,8 @@ fn is_worth(text: &Text, entry: &StackEntry) -> bool {
     grows || live.bytes.value() >= all / LARGE || live.kinds.of(Kind::Possible).blocks > 0
 }
 
-fn sentence(text: &Text, entry: &StackEntry, way: &HeldBy) -> String {
+/// By what blocks are held, a sentence without a final stop.
+pub(in crate::report) fn sentence(text: &Text, entry: &StackEntry, way: &HeldBy) -> String {
     let root = way.root.as_ref().map_or_else(|| "?".to_owned(), |root| name_of_root(text, root));
     let steps = names_of_steps(text, &way.steps);
     let left = |steps: &[(String, u64)]| steps.iter().map(|(_, blocks)| blocks).sum();

@@ -11,7 +11,8 @@ mod style;
 mod wrong_free;
 
 pub use answer::{command, ending};
-pub(super) use stack::write_frames;
+pub(super) use held::sentence as held_by;
+pub(super) use stack::{lost_with, write_frames};
 pub use style::Layout;
 pub(super) use style::Style;
 pub use style::{WIDTH, wrap};

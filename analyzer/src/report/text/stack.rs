@@ -202,7 +202,7 @@ pub(super) fn kinds(kinds: &KindCounts, blocks: u64) -> String {
 }
 
 /// `losing each loses 1 block of 256 B with it`; `None` if nothing else is lost with these blocks.
-fn lost_with(kinds: &KindCounts) -> Option<String> {
+pub(in crate::report) fn lost_with(kinds: &KindCounts) -> Option<String> {
     let (definite, with) = (kinds.of(Kind::Definite).blocks, kinds.lost_with);
     if definite == 0 || with.blocks == 0 {
         return None;

@@ -28,7 +28,7 @@ impl Layout {
     }
 
     /// A path as it is shown.
-    pub(super) fn path<'a>(&self, path: &'a str) -> &'a str {
+    pub(in crate::report) fn path<'a>(&self, path: &'a str) -> &'a str {
         if self.full_paths { path } else { names::file(path) }
     }
 }
