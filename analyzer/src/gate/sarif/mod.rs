@@ -124,7 +124,7 @@ pub(super) fn write(
             results: cases.iter().take(MAX_RESULTS).map(|case| ResultObject::new(case, root)).collect(),
         }],
     };
-    // In indented lines it is five times as long.
+    // In indented lines it is three times as long.
     write_line(out, &log)
 }
 
