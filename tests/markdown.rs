@@ -164,7 +164,7 @@ fn a_gate_tells_what_fails_and_what_is_not_decided() {
     assert_eq!(page.headings[0], "leak check failed: 1 passed, 1 failed, 1 undecided");
     assert_eq!(page.headings.len(), 2, "the report of what fails: {:?}", page.headings);
     let words: Vec<&str> =
-        page.rows[1..3].iter().map(|row| row[1].split(' ').last().expect("a word")).collect();
+        page.rows[1..3].iter().map(|row| row[1].split(' ').next_back().expect("a word")).collect();
     assert_eq!(words, ["failed", "undecided"]);
     assert_eq!(page.rows[2][0], "/bin/echo @me|`");
     assert!(page.rows[2][2].contains("LIBLEAK_LEAK_CHECK is off"), "{:?}", page.rows[2]);

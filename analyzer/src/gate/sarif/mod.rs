@@ -9,7 +9,8 @@ mod rules;
 
 use super::{Judgement, Outcome, SourceRoot};
 use crate::analysis::Rule;
-use crate::report::{Report, command, count, write_pretty};
+use crate::report::json_text::write_line;
+use crate::report::{Report, command, count};
 use place::{BASE, Message};
 use result::{ResultObject, cases};
 use rules::RuleObject;
@@ -123,7 +124,8 @@ pub(super) fn write(
             results: cases.iter().take(MAX_RESULTS).map(|case| ResultObject::new(case, root)).collect(),
         }],
     };
-    write_pretty(out, &log)
+    // In indented lines it is three times as long.
+    write_line(out, &log)
 }
 
 impl Notification {
