@@ -6,12 +6,8 @@ static void *volatile last;
 
 #ifdef SECOND
 FUNCTION void new_leak(void) { last = malloc(1000); }
-
-
-
-
-
-
+// Everything below has moved.
+#line 100
 #endif
 FUNCTION void mended_leak(void) {
     void *block = malloc(300);
