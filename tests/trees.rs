@@ -138,6 +138,7 @@ fn what_the_system_brings_is_not_judged_beside_what_was_built() {
     };
     assert!(spared(&judged(&[])) >= 2, "the shell and sed");
     assert_eq!(spared(&judged(&["--executable", "*"])), 0);
+    assert_eq!(spared(&judged(&["--bystanders", "judge"])), 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `leak-analyze check TRACE…`: a gate for CI.
 
 use super::failure::{Failure, complain};
-use super::gating::GateOptions;
+use super::gating::{Bystanders, GateOptions};
 use super::load;
 use super::options::Reporting;
 use super::output::{Content, to_stdout};
@@ -46,7 +46,7 @@ const DEFAULT: [Rule; 3] = [Rule::Definite, Rule::Leak, Rule::WrongFree];
 /// Judges every trace; the status tells the worst.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let Options { traces, gate: asked, reporting } = options;
-    let mut gate = asked.gate(&DEFAULT, &reporting.view)?.unwrap_or_default();
+    let mut gate = asked.gate((&DEFAULT, Bystanders::Judge), &reporting.view)?.unwrap_or_default();
     let outputs = reporting.output.check(false)?;
     let span = reporting.view.span()?;
     reporting.behaviour.set_jobs()?;

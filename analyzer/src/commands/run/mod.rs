@@ -14,7 +14,7 @@ mod recording;
 mod summary;
 
 use super::failure::Failure;
-use super::gating::GateOptions;
+use super::gating::{Bystanders, GateOptions};
 use super::library;
 use super::options::{Reporting, size, time};
 use super::progress::Progress;
@@ -101,7 +101,7 @@ fn checked_ring(text: &str) -> Result<String, String> {
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let outputs = options.reporting.output.check(true)?;
     options.reporting.view.span()?;
-    let gate = options.gate.gate(&[], &options.reporting.view)?;
+    let gate = options.gate.gate((&[], Bystanders::Spare), &options.reporting.view)?;
     options.reporting.behaviour.set_jobs()?;
     let library =
         library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;
