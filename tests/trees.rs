@@ -83,11 +83,12 @@ fn runs_into_one_folder_at_the_same_time_judge_only_their_own() {
 fn a_process_that_outlives_the_program_is_waited_for_and_else_undecided() {
     let folder = Scratch::new();
     let go = folder.join("go").display().to_string();
-    // It ends once it is told so, which its parent does not wait for.
+    let ready = folder.join("ready").display().to_string();
+    // It ends once it is told so, which the program does not wait for: only for its begin.
     let daemon = |end: &str| {
         format!(
-            "mkfifo {go}; (/bin/sh -c 'read line < {go}; {}'; true) >/dev/null 2>&1 & \
-             (while ! [ -p {go} ]; do :; done; {end}) >/dev/null 2>&1 & sleep 0.1",
+            "mkfifo {go}; (/bin/sh -c ': > {ready}; read line < {go}; {}'; true) >/dev/null 2>&1 & \
+             ({end}) >/dev/null 2>&1 & while ! [ -e {ready} ]; do :; done",
             lossy()
         )
     };
@@ -95,6 +96,7 @@ fn a_process_that_outlives_the_program_is_waited_for_and_else_undecided() {
     assert_eq!(waited.code(), 23, "{}", waited.errors());
     assert!(waited.errors().contains("definite_alone"), "{}", waited.errors());
     fs::remove_file(&go).expect("the pipe");
+    fs::remove_file(folder.join("ready")).expect("what it made");
 
     let options = ["--fail-on", "definite", "--wait", "0", "--executable", "*"];
     let running = run(&options, &daemon("true"));
@@ -138,6 +140,7 @@ fn what_the_system_brings_is_not_judged_beside_what_was_built() {
     };
     assert!(spared(&judged(&[])) >= 2, "the shell and sed");
     assert_eq!(spared(&judged(&["--executable", "*"])), 0);
+    assert_eq!(spared(&judged(&["--bystanders", "judge"])), 0);
 }
 
 #[test]

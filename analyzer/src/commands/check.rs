@@ -1,7 +1,7 @@
 //! `leak-analyze check TRACE…`: a gate for CI.
 
 use super::failure::{Failure, complain};
-use super::gating::GateOptions;
+use super::gating::{Bystanders, GateOptions};
 use super::judging;
 use super::load;
 use super::options::Reporting;
@@ -44,7 +44,7 @@ asked for is not known (no leak check, only samples, an allocator of its own), a
 /// Judges every trace; the status tells the worst.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let Options { traces, gate: asked, reporting } = options;
-    let mut gate = asked.gate(&judging::DEFAULT, &reporting.view)?.unwrap_or_default();
+    let mut gate = asked.gate((&judging::DEFAULT, Bystanders::Judge), &reporting.view)?.unwrap_or_default();
     let outputs = reporting.output.check(Writes::Judgements)?;
     let span = reporting.view.span()?;
     reporting.behaviour.set_jobs()?;

@@ -6,7 +6,7 @@ use super::output::replace;
 use crate::analysis::Rule;
 use crate::gate::{Baseline, Gate, Limits};
 use crate::report::Report;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use globset::Glob;
 use std::io;
 use std::path::PathBuf;
@@ -30,6 +30,9 @@ pub(super) struct GateOptions {
     /// Executables of these names need not be checked for what is lost (repeatable)
     #[arg(long, value_name = "GLOB", action = clap::ArgAction::Append)]
     allow_unchecked: Vec<Glob>,
+    /// The system's programs beside what was built (make, sh, sed) [default: `run` spares them, `check` judges them]
+    #[arg(long, value_name = "HOW", value_enum)]
+    bystanders: Option<Bystanders>,
     /// Findings of FILE pass, up to twice the bytes that it records
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -39,6 +42,15 @@ pub(super) struct GateOptions {
     /// Remove what is not found any more from the baseline
     #[arg(long, requires = "baseline")]
     prune: bool,
+}
+
+/// What becomes of programs that only stand beside what is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Bystanders {
+    /// They pass unseen
+    Spare,
+    /// They are judged as others are
+    Judge,
 }
 
 /// A rule, or none of them.
@@ -68,8 +80,9 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl GateOptions {
-    /// The gate, if one is asked for; `default` are the rules where none are said.
-    pub(super) fn gate(&self, default: &[Rule], view: &View) -> Result<Option<Gate>, Failure> {
+    /// The gate, if one is asked for; `default` are the rules where none are said, and what becomes of bystanders.
+    pub(super) fn gate(&self, default: (&[Rule], Bystanders), view: &View) -> Result<Option<Gate>, Failure> {
+        let (default, bystanders) = default;
         let rules = match &self.fail_on {
             Some(asked) => asked.iter().flatten().copied().collect(),
             None => default.to_vec(),
@@ -81,7 +94,9 @@ impl GateOptions {
             return if is_in_vain && self.fail_on.is_none() { Err(Failure::usage(what)) } else { Ok(None) };
         }
         let unchecked = self.allow_unchecked.iter().map(Glob::compile_matcher).collect();
-        let (judges_all, baseline) = (view.asks_for_executables(), self.read_baseline()?);
+        let bystanders = self.bystanders.unwrap_or(bystanders);
+        let judges_all = bystanders == Bystanders::Judge || view.asks_for_executables();
+        let baseline = self.read_baseline()?;
         Ok(Some(Gate { rules, limits, unchecked, baseline, judges_all, program: None }))
     }
 

@@ -135,8 +135,10 @@ impl All<'_> {
         if spared.is_empty() {
             return Ok(());
         }
-        let sentence =
-            format!("not looked at, as they are the system's (--executable '*' does): {}", spared.join(", "));
+        let sentence = format!(
+            "not looked at, as they are the system's (--bystanders judge does): {}",
+            spared.join(", ")
+        );
         wrap(&sentence, WIDTH).iter().try_for_each(|line| writeln!(out, "{line}"))
     }
 

@@ -14,7 +14,7 @@ mod recording;
 mod summary;
 
 use super::failure::{Failure, complain};
-use super::gating::GateOptions;
+use super::gating::{Bystanders, GateOptions};
 use super::library;
 use super::options::{Reporting, size, time};
 use super::output::Writes;
@@ -106,7 +106,7 @@ fn checked_ring(text: &str) -> Result<String, String> {
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let outputs = options.reporting.output.check(Writes::JudgementsAndTraces)?;
     options.reporting.view.span()?;
-    let gate = options.gate.gate(&[], &options.reporting.view)?;
+    let gate = options.gate.gate((&[], Bystanders::Spare), &options.reporting.view)?;
     options.reporting.behaviour.set_jobs()?;
     let library =
         library::find().map_err(|what| Failure::Message { message: what, status: WRAPPER_FAILED })?;
