@@ -105,7 +105,7 @@ fn pages_of_real_programs_have_the_numbers_of_the_json_report() {
     ] {
         let trace = program.traced().succeeded();
         let file = trace.file();
-        let page = Page::of(&[file.clone()]);
+        let page = Page::of(std::slice::from_ref(&file));
         let json = Program::new(analyzer())
             .args(["report", "--all", "--format", "json"])
             .arg(&file)
