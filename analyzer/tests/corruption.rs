@@ -54,7 +54,7 @@ fn report(bytes: &[u8]) -> Result<[Report; 1], OpenError> {
     Ok([Report::new(trace, &selection, &support::no_names())])
 }
 
-/// Everything that commands do with a trace, but for symbols and exports.
+/// Everything that commands do with a trace, but for symbols, pages and exports.
 fn analyse(bytes: &[u8]) -> Result<(), OpenError> {
     let started = Instant::now();
     let report = report(bytes)?;
@@ -71,7 +71,7 @@ fn analyse(bytes: &[u8]) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The same with exports, which take as long again.
+/// The same with a page and exports, which take as long again.
 fn analyse_and_export(bytes: &[u8]) -> Result<(), OpenError> {
     analyse(bytes)?;
     let report = report(bytes)?;
@@ -86,6 +86,7 @@ fn analyse_and_export(bytes: &[u8]) -> Result<(), OpenError> {
     for (_, format) in gate::Format::ALL {
         format.write(&mut Vec::new(), &report, &judgements, &SourceRoot::default()).unwrap();
     }
+    Format::Html.write(&mut Vec::new(), &report, &Layout::default()).unwrap();
     let took = started.elapsed();
     assert!(took < TIME, "took {took:?}");
     Ok(())

@@ -101,6 +101,9 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.ask(&format!("{domain}.enable"), json!({}));
         }
+        // The mouse would miss what is still moving.
+        let still = json!([{ "name": "prefers-reduced-motion", "value": "reduce" }]);
+        browser.ask("Emulation.setEmulatedMedia", json!({ "features": still }));
         browser.resize(width);
         browser
     }
