@@ -85,6 +85,9 @@ enum Format {
     Json,
 }
 
+/// Files to write, with their formats.
+type Files = Vec<(PathBuf, Format)>;
+
 /// A status, or none of them.
 type Asked = Option<Status>;
 
@@ -163,7 +166,7 @@ fn traces(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 impl OutputOptions {
     /// Files with their formats, and what stdout gets.
-    fn check(&self) -> Result<(Vec<(PathBuf, Format)>, Option<Format>), Failure> {
+    fn check(&self) -> Result<(Files, Option<Format>), Failure> {
         let mut files = Vec::new();
         for path in &self.output {
             let by_name = match path.extension().and_then(|extension| extension.to_str()) {
