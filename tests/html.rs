@@ -187,7 +187,7 @@ fn stacks_are_searched_filtered_sorted_and_opened() {
     browser.click("[data-sort='live_blocks']");
     let ascending = blocks(&mut browser);
     assert!(ascending.is_sorted() && ascending != descending, "{ascending:?}");
-    browser.set("#search", "open_session");
+    browser.set("#search", "open_session handle");
     // By keyboard.
     browser.value("document.querySelector('#stack-table .toggle').focus()");
     browser.key("Enter");
