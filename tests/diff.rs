@@ -211,7 +211,7 @@ fn two_inputs_of_python_differ_by_what_the_script_does() {
     );
     let folder = Scratch::new();
     let file = folder.join("diff.json");
-    let options = ["--all", "-o", file.to_str().expect("UTF-8")];
+    let options = ["--all", "--default-suppressions=no", "-o", file.to_str().expect("UTF-8")];
     let done = diff(&base.file(), &new.file(), &options).succeeded();
     assert_eq!(done.text(), "", "a file is written");
 

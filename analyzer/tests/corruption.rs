@@ -82,7 +82,7 @@ fn analyse_and_export(bytes: &[u8]) -> Result<(), OpenError> {
     Format::Markdown.write(&mut Vec::new(), &report, &Layout::default()).unwrap();
     let mut report = report;
     let gate = Gate { rules: Rule::ALL.to_vec(), ..Gate::default() };
-    let judgements = report.each_mut().map(|report| gate.judge(report));
+    let judgements = gate.judge_all(&mut report);
     for (_, format) in gate::Format::ALL {
         format.write(&mut Vec::new(), &report, &judgements, &SourceRoot::default()).unwrap();
     }
@@ -132,7 +132,7 @@ fn every_byte_of_a_bundle_s_names_may_be_wrong() {
             let mut text = NAMES.as_bytes().to_vec();
             text[place] = wrong;
             let Ok(answers) = Answers::parse(&text) else { continue };
-            let symbolizer = Symbolizer::answering(Options::default(), Arc::new(answers));
+            let symbolizer = Symbolizer::new(Options::default()).answering(Arc::new(answers));
             symbolizer.resolve(&modules, &requests);
             symbolizer.variables(&modules, &requests);
             symbolizer.sources(&modules);

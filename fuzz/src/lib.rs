@@ -16,7 +16,7 @@ pub fn analyse(bytes: &[u8]) {
     let Ok(trace) = Trace::from_bytes(Path::new("fuzz.bin"), bytes) else { return };
     let options = Options { enabled: false, ..Options::default() };
     let symbolizer = match trace.names().map(Answers::parse) {
-        Some(Ok(answers)) => Symbolizer::answering(Options::default(), Arc::new(answers)),
+        Some(Ok(answers)) => Symbolizer::new(Options::default()).answering(Arc::new(answers)),
         _ => Symbolizer::new(options),
     };
     let names = Names { symbolizer, jit: PerfMap::default() };
@@ -34,7 +34,7 @@ pub fn analyse(bytes: &[u8]) {
     }
     let mut report = report;
     let gate = Gate { rules: Rule::ALL.to_vec(), ..Gate::default() };
-    let judgements = report.each_mut().map(|report| gate.judge(report));
+    let judgements = gate.judge_all(&mut report);
     for (_, format) in gate::Format::ALL {
         format
             .write(&mut out, &report, &judgements, &SourceRoot::default())
