@@ -273,3 +273,42 @@ fn names_that_are_not_utf_8_are_taken_and_shown() {
     }
     assert_refused(&analyze(&["report"]).arg(odd(b"no\xffne")).run(), 2, &["no\u{fffd}ne", "no such file"]);
 }
+
+#[test]
+fn the_same_trace_gives_the_same_bytes_in_every_format() {
+    let python = ["-S", "-c", "import json, re"];
+    let traced =
+        Program::new("/usr/bin/python3").args(python).env("PYTHONMALLOC", "malloc").traced().succeeded();
+    let commands = [
+        &["report", "--format"][..],
+        &["export", "--format"],
+        &["check", "--fail-on", "reachable", "--format"],
+        &["info", "--format"],
+        &["suppressions", "--kind", "reachable", "--format"],
+    ];
+    let formats = [
+        &["text", "json", "html", "markdown"][..],
+        &["pprof", "folded", "speedscope", "flamegraph", "csv"],
+        &["text", "json", "sarif", "junit", "github", "markdown"],
+        &["text", "json"],
+        &["valgrind", "lsan"],
+    ];
+    for (command, formats) in commands.into_iter().zip(formats) {
+        for format in formats {
+            let written = ["1", "2"].map(|jobs| {
+                let run = analyze(command).args([format, "--jobs", jobs]).arg(traced.file()).run();
+                assert!(run.code() < 2, "{command:?} {format}: {}", run.errors());
+                run.stdout
+            });
+            assert!(!written[0].is_empty(), "{command:?} {format}");
+            assert!(written[0] == written[1], "{command:?} {format} differs from one time to the next");
+        }
+    }
+    let folder = Scratch::new();
+    let bundles = ["one", "other"].map(|name| {
+        let path = folder.join(name);
+        analyze(&["bundle", "-o"]).arg(&path).arg(traced.file()).run().succeeded();
+        fs::read(path).expect("a bundle")
+    });
+    assert!(bundles[0] == bundles[1], "bundles differ");
+}

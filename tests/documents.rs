@@ -28,6 +28,41 @@ fn every_promise_names_tests_that_there_are() {
     }
 }
 
+/// What `leak-analyze --help` says, and that of each command.
+fn help() -> Vec<(String, String)> {
+    let of = |command: &[&str]| {
+        Program::new(artefacts::analyzer()).args(command).arg("--help").run().succeeded().text()
+    };
+    let first = of(&[]);
+    let list = first.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a list");
+    let names = list.lines().filter(|line| !line.starts_with("    "));
+    let names: Vec<&str> = names.filter_map(|line| line.split_whitespace().next()).collect();
+    let each = names.iter().map(|name| (format!("leak-analyze {name}"), of(&[name])));
+    [("leak-analyze".to_owned(), first.clone())].into_iter().chain(each).collect()
+}
+
+#[test]
+fn the_reference_of_commands_is_what_help_says() {
+    let mut text = "# Every command and option\n\nWhat `--help` says; `leak-analyze man COMMAND` says it as a manual page.\n".to_owned();
+    let help = help();
+    assert!(help.len() > 12, "{help:?}");
+    for (command, says) in help {
+        // Lines that are wrapped end where a word did.
+        let lines: Vec<&str> = says.lines().map(str::trim_end).collect();
+        text.push_str(&format!("\n## {command}\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
+    }
+    let path = document("commands.md");
+    if std::env::var_os("LIBLEAK_WRITE_DOCS").is_some() {
+        fs::write(&path, &text).expect("one's own repository");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    let differs = text.lines().zip(written.lines()).find(|(wanted, found)| wanted != found);
+    assert!(
+        text == written,
+        "docs/commands.md is not what --help says (LIBLEAK_WRITE_DOCS=1 writes it): {differs:?}"
+    );
+}
+
 /// The names of all keys of a value and of what is in it.
 fn keys(value: &Value, into: &mut BTreeSet<String>) {
     match value {

@@ -240,8 +240,31 @@ fn no_name_steers_a_terminal_or_adds_a_line() {
             &["export", "--format", "speedscope"],
             &["export", "--format", "flamegraph"],
             &["export", "--format", "csv"],
+            &["report", "--format", "html"],
+            &["report", "--format", "markdown"],
+            &["suppressions"],
+            &["suppressions", "--format", "lsan"],
+            &["bundle", "-o", "/dev/null"],
         ] {
             analyze(arguments);
+        }
+        for format in ["text", "json", "sarif", "junit", "github", "markdown"] {
+            let arguments = ["check", "--fail-on", "definite,reachable", "--format", format];
+            let run = Program::new(analyzer()).args(arguments).arg(&output).run();
+            assert_eq!(run.code(), 1, "{format}: {}", run.errors());
+            assert_harmless(format, &run.stdout);
+            assert_harmless(format, &run.stderr);
+            // JSON of a check names fingerprints; in SARIF, which is JSON, the backslash is escaped itself.
+            let shown = ["odd\\x1b[31m", "odd\\\\x1b[31m"].iter().any(|name| run.text().contains(name));
+            assert!(shown || format == "json", "{format}: {}", run.text());
+        }
+        for format in ["text", "json"] {
+            let run = Program::new(analyzer())
+                .args(["diff", "--all", "--format", format])
+                .arg(&output)
+                .arg(&output);
+            let run = run.run().succeeded();
+            assert_harmless(&format!("diff {format}"), &run.stdout);
         }
         let report = Report::of(&output);
         let names: Vec<_> = report.trace.threads.iter().map(|thread| thread.name.as_str()).collect();

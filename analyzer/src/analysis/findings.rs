@@ -3,6 +3,7 @@
 use super::fingerprint::Fingerprint;
 use super::frames::Frame;
 use super::growth::Verdict;
+use super::outstanding::Group;
 use super::select::StackEntry;
 use super::wrong_frees::WrongFree;
 use libleak_format::kinds::Kind;
@@ -177,6 +178,23 @@ fn suppressed_by(finding: &Finding<'_>) -> Option<Arc<str>> {
         kinds.find(|(known, _)| *known == kind).map(|(_, rule)| rule.clone())
     });
     of_kind.or_else(|| group.suppressed_by.clone())
+}
+
+/// How bad the worst is that can be said of a stack: of what it loses itself and what it does over time. What it has is not known to be
+/// bad by itself.
+pub(super) fn severity(group: &Group) -> Option<Severity> {
+    let has = |rule: Rule| match rule.kind() {
+        Some(Kind::Indirect | Kind::Reachable) => false,
+        Some(kind) => {
+            let is_suppressed = group.suppressed_kinds.iter().any(|(known, _)| *known == kind);
+            group.live.kinds.of(kind).blocks > 0 && !is_suppressed
+        }
+        None => {
+            rule.verdict().is_some_and(|verdict| group.growth.is_some_and(|growth| growth.verdict == verdict))
+        }
+    };
+    let is_judged = group.suppressed_by.is_none() && !group.inherited;
+    Rule::ALL.into_iter().filter(|rule| is_judged && has(*rule)).map(Rule::severity).max()
 }
 
 fn of_stack(entry: &StackEntry, rule: Rule) -> Option<Finding<'_>> {

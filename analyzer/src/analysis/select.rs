@@ -1,6 +1,7 @@
 //! Which stacks are wanted, in which order; those get names and fingerprints.
 
 use super::filter::Filter;
+use super::findings::severity;
 use super::fingerprint::Fingerprint;
 use super::frames::{Frame, NamedStacks, Names};
 use super::group::{GroupBy, StackGroup, group};
@@ -35,6 +36,8 @@ pub enum Sort {
     Age,
     /// The fastest growth, leaks first.
     Growth,
+    /// The worst findings.
+    Severity,
 }
 
 /// Which stacks are wanted, in which order, and how many of them.
@@ -257,6 +260,7 @@ pub(super) fn order(group: &Group, by: Sort) -> (bool, Reverse<u64>, Reverse<u64
         Sort::Allocations => group.allocations.value(),
         Sort::Peak => group.peak_bytes,
         Sort::Growth => growth_order(group),
+        Sort::Severity => severity(group).map_or(0, |severity| severity as u64 + 1),
         Sort::Age => group.live.births.map_or(0, |(oldest, _)| u64::MAX - oldest),
     };
     (group.inherited, Reverse(first), Reverse(bytes), Reverse(blocks))

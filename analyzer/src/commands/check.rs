@@ -34,12 +34,17 @@ Examples:
   leak-analyze check --fail-on definite,possible --limit-bytes 1K app.bin
   leak-analyze check --fail-on leak,growing --limit-growth 1M/h server.bin
   leak-analyze check --allow-unchecked 'go-*' traces/*.bin
-  leak-analyze check --baseline leaks.baseline --update-baseline traces/*.bin    what is found now may stay
+  leak-analyze check --baseline leaks.baseline --update-baseline traces/*.bin   it may stay
   leak-analyze check --suppressions known.supp traces/*.bin
-  leak-analyze check -o leaks.sarif -o leaks.xml --format github traces/*.bin    for code scanning, tests and the log
+  leak-analyze check -o leaks.sarif -o leaks.xml traces/*.bin   for code scanning and test reports
+  leak-analyze check --format github traces/*.bin               annotates the lines of a change
 
-Exit status: 0 nothing above the limits; 1 found; 2 wrong usage, or a file that cannot be read as a trace; 3 what was
-asked for is not known (no leak check, only samples, an allocator of its own), and nothing was found.";
+Exit status:
+  0  nothing above the limits
+  1  found
+  2  wrong usage, or a file that cannot be read as a trace
+  3  nothing was found, but what was asked for is not known: no leak check, only samples,
+     an allocator of its own";
 
 /// Judges every trace; the status tells the worst.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {

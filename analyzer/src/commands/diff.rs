@@ -45,10 +45,15 @@ Examples:
   leak-analyze diff before.bin after.bin --value alloc_objects   who allocates more often
   leak-analyze diff short.bin long.bin --value growth            rates, where runs are of different lengths
 
-Filters hold for both sides; --min-bytes and --min-blocks are about the difference, --all also lists what has not changed.
+Filters:
+  They hold for both sides. --min-bytes and --min-blocks are about the difference, and --all also
+  lists what has not changed.
 
-Exit status: 0 done; 1 --fail-on: found; 2 wrong usage, or a file that cannot be read as a trace; 3 --fail-on: what was asked for
-is not known, and nothing was found.";
+Exit status:
+  0  done
+  1  --fail-on: found
+  2  wrong usage, or a file that cannot be read as a trace
+  3  --fail-on: nothing was found, but what was asked for is not known";
 
 /// What is compared.
 #[derive(clap::Args, Debug)]

@@ -32,7 +32,9 @@ Examples:
   leak-analyze last --path traces | xargs -r leak-analyze info
   leak-analyze last traces -o why.json
 
-Exit status: 0, also if all traces ended well (stderr says so, stdout is empty); 2 wrong usage, or a folder that cannot be read.";
+Exit status:
+  0  done, also if all traces ended well: stderr says so, stdout is empty
+  2  wrong usage, or a folder that cannot be read";
 
 /// Reports on the trace, if there is one.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {

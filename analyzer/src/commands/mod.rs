@@ -40,7 +40,7 @@ Examples:
   leak-analyze libleak.server.4711.bin          report on a trace, also of a running process
   leak-analyze TRACE --module 'libfoo' --top 5  only stacks that pass through libfoo
   leak-analyze TRACE -o leaks.html              the report as a page; leaks.json: for programs
-  leak-analyze check TRACE                      a gate: status 1 if anything is lost, leaks or is freed wrongly
+  leak-analyze check TRACE                      a gate: fails if anything is lost or leaks
   leak-analyze diff BEFORE AFTER                what is new, gone, grown, shrunk
   leak-analyze export TRACE -o heap.pb.gz       for pprof; also flame graphs, speedscope, CSV
   leak-analyze leak-check PID                   what a running process has lost, now
@@ -49,10 +49,16 @@ Examples:
   leak-analyze suppressions TRACE > known.supp  what is found, as suppressions to keep
   leak-analyze last DIR                         the newest trace of a folder that did not end well
 
-LEAK_ANALYZE_OPTS holds options that are read before those of the command line.
+Environment:
+  LEAK_ANALYZE_OPTS   options that are read before those of the command line
+  NO_COLOR, CLICOLOR, CLICOLOR_FORCE   whether to use colour, where --color does not say it
 
-Exit status: 0 done; 1 check, diff --fail-on, --fingerprint: found; 2 wrong usage, or a file that cannot be read as a trace;
-3 check: not known, leak-check: there could be none; of `run`: the program's own, see leak-analyze run --help.";
+Exit status:
+  0  done
+  1  check, diff --fail-on, --fingerprint: found
+  2  wrong usage, or a file that cannot be read as a trace
+  3  check, diff --fail-on: not known; leak-check: there could be none
+  The status of run is the program's own (leak-analyze run --help).";
 
 /// The command line.
 #[derive(Parser)]

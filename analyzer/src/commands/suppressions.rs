@@ -37,10 +37,12 @@ pub(super) struct Options {
 
 const EXAMPLES: &str = "\
 Examples:
-  leak-analyze suppressions TRACE -o known.supp && leak-analyze check --suppressions known.supp TRACE
+  leak-analyze suppressions TRACE -o known.supp
+  leak-analyze check --suppressions known.supp TRACE
   leak-analyze suppressions TRACE --module libfoo --kind definite,possible
-  leak-analyze suppressions TRACE --format lsan > lsan.supp && LSAN_OPTIONS=suppressions=lsan.supp ./app_with_asan
-  leak-analyze suppressions TRACE > memcheck.supp && valgrind --suppressions=memcheck.supp ./app";
+  leak-analyze suppressions TRACE --format lsan > lsan.supp
+  LSAN_OPTIONS=suppressions=lsan.supp ./app-with-sanitizer
+  valgrind --suppressions=known.supp ./app";
 
 /// Writes those of every trace that can be read; the status tells whether all could.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {

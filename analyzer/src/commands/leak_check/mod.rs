@@ -27,10 +27,8 @@ const DISTANCE: Duration = Duration::from_millis(100);
 /// The process makes a copy of itself, which is looked into; it goes on as soon as the copy is made. It sees the request at one of
 /// its next allocations, or at once if it was started with LIBLEAK_SIGNAL. Where it has several threads, what is called definite or
 /// indirect was found lost twice, a tenth of a second apart.
-///
-/// Exit status: 0 done; 1 --fingerprint: found; 2 wrong usage, no such process; 3 there could be no check.
 #[derive(clap::Args, Debug)]
-#[command(args_override_self = true)]
+#[command(args_override_self = true, after_help = EXAMPLES)]
 pub(super) struct Options {
     /// The process
     #[arg(value_name = "PID")]
@@ -41,6 +39,17 @@ pub(super) struct Options {
     #[command(flatten)]
     reporting: Reporting,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  leak-analyze leak-check 4711
+  leak-analyze leak-check 4711 --kind definite -o lost.html
+
+Exit status:
+  0  done
+  1  --fingerprint: found
+  2  wrong usage, or no such process
+  3  there could be no check";
 
 /// Asks for a check and reports.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {

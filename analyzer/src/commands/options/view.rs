@@ -24,9 +24,9 @@ pub(in crate::commands) struct View {
     /// Show the first N stacks [text: 10, other formats: all]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
-    /// Order of the stacks
-    #[arg(long, value_name = "KEY", value_enum, default_value_t = SortKey::Bytes)]
-    sort: SortKey,
+    /// Order of the stacks [text: the worst findings first, then by bytes; other formats: bytes]
+    #[arg(long, value_name = "KEY", value_enum)]
+    sort: Option<SortKey>,
     /// Add stacks up by what they have in common
     #[arg(long, value_name = "KEY", value_enum, default_value_t = GroupKey::Stack)]
     group_by: GroupKey,
@@ -188,12 +188,13 @@ impl View {
                 fingerprints: self.fingerprint.clone(),
             },
             sort: match self.sort {
-                SortKey::Bytes => Sort::Bytes,
-                SortKey::Blocks => Sort::Blocks,
-                SortKey::Allocations => Sort::Allocations,
-                SortKey::Peak => Sort::Peak,
-                SortKey::Age => Sort::Age,
-                SortKey::Growth => Sort::Growth,
+                None if is_text => Sort::Severity,
+                None | Some(SortKey::Bytes) => Sort::Bytes,
+                Some(SortKey::Blocks) => Sort::Blocks,
+                Some(SortKey::Allocations) => Sort::Allocations,
+                Some(SortKey::Peak) => Sort::Peak,
+                Some(SortKey::Age) => Sort::Age,
+                Some(SortKey::Growth) => Sort::Growth,
             },
             group_by: match self.group_by {
                 GroupKey::Stack => GroupBy::Stack,
@@ -221,7 +222,7 @@ impl View {
         tolerance: Tolerance,
         is_text: bool,
     ) -> Result<(Selection, Comparison), Failure> {
-        if self.is_grouped() || !self.verdict.is_empty() || matches!(self.sort, SortKey::Age) {
+        if self.is_grouped() || !self.verdict.is_empty() || matches!(self.sort, Some(SortKey::Age)) {
             return Err(Failure::usage("--group-by, --verdict and --sort age are for reports, not for diff"));
         }
         let mut selection = self.selection(is_text).all_of_them();
@@ -236,11 +237,11 @@ impl View {
             min_bytes: self.min_bytes,
             min_blocks: self.min_blocks,
             sort: match self.sort {
-                SortKey::Bytes | SortKey::Age => value,
-                SortKey::Blocks => Value::InuseObjects,
-                SortKey::Allocations => Value::AllocObjects,
-                SortKey::Peak => Value::PeakSpace,
-                SortKey::Growth => Value::Growth,
+                None | Some(SortKey::Bytes | SortKey::Age) => value,
+                Some(SortKey::Blocks) => Value::InuseObjects,
+                Some(SortKey::Allocations) => Value::AllocObjects,
+                Some(SortKey::Peak) => Value::PeakSpace,
+                Some(SortKey::Growth) => Value::Growth,
             },
             all: self.all,
             top: self.top.or(is_text.then_some(TOP)),
@@ -261,7 +262,7 @@ impl View {
         self.top.is_none()
             && !self.all
             && !self.is_grouped()
-            && matches!(self.sort, SortKey::Bytes)
+            && self.sort.is_none()
             && self.kind.is_empty()
             && self.verdict.is_empty()
             && self.thread.is_empty()

@@ -53,16 +53,21 @@ pub(super) struct Options {
 const EXAMPLES: &str = "\
 Examples:
   leak-analyze run -- ./server --port 80
-  leak-analyze run -o leaks.json -o leaks.txt -- ./tests
+  leak-analyze run -o leaks.html -o leaks.json -- ./tests
   leak-analyze run --only 'cc1*' -- make -j4        only in executables of these names
   leak-analyze run --output-dir traces -- ./app     keep every trace, and the report
-  leak-analyze run --fail-on definite,leak -- make test    status 23 if any process of it loses memory
+  leak-analyze run --fail-on definite,leak -- make test    a gate over all its processes
+  git bisect run leak-analyze run --fingerprint ID -- ./app    since when a stack is lost
 
-  git bisect run leak-analyze run --fingerprint ID -- ./app    the change that this stack is lost since
-
-Exit status: with --fingerprint and without --fail-on 1 if that is outstanding, 0 if not, 125 if nobody can tell; else the program's own; 23 if that is 0 and the gate (--fail-on) failed or could not decide; 128+N if signal N ended it; 125 the wrapper itself failed; 126 the program
-cannot be executed or preloaded (static, set-uid, another libc or architecture, built with a sanitizer);
-127 not found; 2 wrong usage.";
+Exit status:
+  the program's own; 128+N if signal N ended it
+  1    --fingerprint without --fail-on: it has blocks outstanding; 0 if not, 125 if nobody can tell
+  2    wrong usage
+  23   the program ended with 0, and the gate (--fail-on) failed or could not decide
+  125  the wrapper itself failed
+  126  the program cannot be executed or preloaded: static, set-uid, another libc or architecture,
+       built with a sanitizer
+  127  it was not found";
 
 /// How to record.
 #[derive(clap::Args, Debug)]
