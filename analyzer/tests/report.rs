@@ -6,6 +6,7 @@ use leak_analyze::analysis::{Filter, Selection, Sort};
 use leak_analyze::trace::Trace;
 use libleak_format::Origin;
 use libleak_format::free_sites::Means;
+use libleak_format::header::Allocator;
 use libleak_format::live::{Key, Payload};
 use libleak_format::threads::Slot;
 use libleak_format::wrong_frees::Error;
@@ -290,6 +291,21 @@ fn what_filters_leave_out_is_said() {
     let filter = Filter { min_blocks: 2, ..Filter::default() };
     let shown = text(report(&sample(), &Selection { filter, ..Selection::default() }));
     assert!(shown.contains("2 more stacks with 1.00 MiB left out by filters"), "{shown}");
+}
+
+#[test]
+fn nothing_is_said_of_all_allocations_where_another_allocator_hands_out_blocks() {
+    for bypass in [Allocator::EXECUTABLE, Allocator::LIBC | Allocator::AHEAD] {
+        for builder in [Builder::new(), support::sampled::builder()] {
+            builder.header.allocator.store(bypass, Relaxed);
+            let shown = text(report(&builder.build(), &Selection::default()));
+            assert!(shown.contains("NOT every allocation recorded (see the end)"), "{shown}");
+            assert!(shown.contains("note:  "), "{shown}");
+            for claim in ["(every", "every block was freed", ", every allocation recorded"] {
+                assert!(!shown.contains(claim), "{claim:?}: {shown}");
+            }
+        }
+    }
 }
 
 #[test]

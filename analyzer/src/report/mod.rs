@@ -26,6 +26,7 @@ pub use finding::sentence;
 pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};
 pub use json_text::write as write_pretty;
+pub(crate) use lost::recorded;
 pub use markdown::{Page, add as add_markdown, escape as escape_markdown, process as markdown_process};
 pub use names::{base, start_of};
 pub use text::{Layout, Text, WIDTH, command, ending, wrap};

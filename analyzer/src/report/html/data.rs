@@ -9,7 +9,7 @@ use crate::report::advice::Advice;
 use crate::report::finding::sentence;
 use crate::report::text::{Layout, Text, ending};
 use crate::report::verdict::Headline;
-use crate::report::{Report, command, lost, size, wrong_frees};
+use crate::report::{Report, command, lost, recorded, size, wrong_frees};
 use crate::trace::{Amount, CensusPart, Estimate};
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -169,10 +169,6 @@ impl ReportData {
             format!("{} in {} blocks, suppressed by {}", size(done.bytes), done.blocks, done.rule)
         });
         let quiet = quiet.collect();
-        let mode = match trace.settings.sample_bytes {
-            None => "every allocation recorded".to_owned(),
-            Some(bytes) => format!("sampled every {} on average", size(bytes)),
-        };
         ReportData {
             command: adder.string(&command(&trace.process)),
             executable: adder.string(&trace.process.executable),
@@ -183,7 +179,7 @@ impl ReportData {
             started: trace.clock.started(),
             duration: trace.duration.map(short),
             end: adder.string(&ending(trace.ending)),
-            mode: adder.string(&mode),
+            mode: adder.string(&recorded(trace)),
             sampled: trace.settings.sample_bytes.is_some(),
             checked: crate::report::unchecked_because(trace).is_none(),
             all: chosen.iter().any(|entry| entry.group.live.blocks.value() == 0),

@@ -4,7 +4,7 @@ use super::{Text, WIDTH};
 use crate::analysis::own_frame;
 use crate::report::estimates::Wording;
 use crate::report::json::unchecked_because;
-use crate::report::{Report, counted, duration, escape, growth, names, size, wrong_frees};
+use crate::report::{Report, counted, duration, escape, growth, lost, names, size, wrong_frees};
 use crate::trace::{Checked, Ending, Process};
 use libleak_format::kinds::Kind;
 use std::io;
@@ -28,13 +28,8 @@ fn title(text: &Text) -> String {
     }
     let mut facts: Vec<String> = trace.duration.map(duration).into_iter().collect();
     facts.push(ending(trace.ending));
-    facts.push(match trace.settings.sample_bytes {
-        None if trace.lost.dropped_events > 0 || trace.lost.untracked_blocks > 0 => {
-            "NOT every allocation recorded (see the end)".to_owned()
-        }
-        None => "every allocation recorded".to_owned(),
-        Some(bytes) => format!("sampled every {} on average", size(bytes)),
-    });
+    let recorded = lost::recorded(trace);
+    facts.push(if recorded == lost::NOT_ALL { format!("{recorded} (see the end)") } else { recorded });
     if matches!(trace.settings.checked, Checked::Done { .. }) {
         facts.push("leak check done".to_owned());
     }
@@ -153,6 +148,7 @@ fn outstanding(text: &Text, wording: &Wording) -> String {
             Some(limit) => format!("not enough samples (0): at most {}", size(limit)),
             None if text.report.trace.window.is_part() => "nothing that was born in this time".to_owned(),
             None if heap.allocations.value() == 0 => "nothing: no allocation was recorded".to_owned(),
+            None if !lost::is_seen(&text.report.trace.settings) => "nothing of what was recorded".to_owned(),
             None => format!("{}: every block was freed", text.style.bold("nothing")),
         };
     }
