@@ -309,6 +309,27 @@ fn nothing_is_said_of_all_allocations_where_another_allocator_hands_out_blocks()
 }
 
 #[test]
+fn stacks_that_look_alike_are_counted_as_the_one_that_is_shown() {
+    let mut builder = Builder::new();
+    let module = builder.module("/bin/x", 0x10000);
+    // The frame of a signal handler's caller is called like one that made a call at the same address.
+    let nodes = [
+        builder.node(0, module, 0x10100),
+        builder.exact_node(0, module, 0x10100),
+        builder.node(0, module, 0x10200),
+    ];
+    for (index, node) in (0..).zip(nodes) {
+        let site = builder.site(node, Origin::Malloc);
+        builder.live(0x8000 + index * 0x100, payload(site, 8));
+    }
+    let built = builder.build();
+    let shown = text(report(&built, &Selection::default()));
+    assert!(shown.contains(" in 3 blocks, from 2 stacks\n"), "{shown}");
+    let first = Selection { top: Some(1), ..Selection::default() };
+    assert!(text(report(&built, &first)).contains("from 2 stacks\n"), "also of those that are not shown");
+}
+
+#[test]
 fn a_fingerprint_does_not_depend_on_where_modules_lie() {
     let fingerprint = |start: u64| {
         let mut builder = Builder::new();

@@ -31,7 +31,7 @@ pub struct Group {
     pub live: LiveSummary,
     /// The suppression that keeps it from being a finding.
     pub suppressed_by: Option<Arc<str>>,
-    /// The kinds of its blocks that are suppressed, if not all of it is.
+    /// The kinds of its blocks that are suppressed.
     pub suppressed_kinds: Vec<(Kind, Arc<str>)>,
     /// What it does over time; `None` before [`super::judge`], and of inherited blocks.
     pub growth: Option<Growth>,
@@ -54,17 +54,43 @@ impl Group {
         }
     }
 
+    /// Whether these are outstanding blocks of the process's own on the heap.
+    pub fn is_own_heap(&self) -> bool {
+        self.live.blocks.value() > 0 && !self.inherited && !self.is_mapping()
+    }
+
     /// Takes the counts of another group in.
     pub fn merge(&mut self, other: Group) {
+        (self.suppressed_by, self.suppressed_kinds) =
+            (self.suppressed_with(&other), self.suppressed_kinds_with(&other));
         self.sites.extend(other.sites);
         self.allocations.add(&other.allocations);
         self.allocated_bytes.add(&other.allocated_bytes);
         self.frees.add(&other.frees);
         self.peak_bytes = self.peak_bytes.saturating_add(other.peak_bytes);
         self.live.merge(&other.live);
-        self.suppressed_by = self.suppressed_by.take().filter(|_| other.suppressed_by.is_some());
-        self.suppressed_kinds
-            .retain(|(kind, _)| other.suppressed_kinds.iter().any(|(known, _)| known == kind));
+    }
+
+    /// What suppresses all of both; what has nothing outstanding needs no suppression.
+    fn suppressed_with(&self, other: &Group) -> Option<Arc<str>> {
+        let is_empty = |group: &Group| group.live.blocks.value() == 0;
+        match (&self.suppressed_by, &other.suppressed_by) {
+            (mine, _) if is_empty(other) => mine.clone(),
+            (_, theirs) if is_empty(self) => theirs.clone(),
+            (mine, theirs) => mine.clone().filter(|_| theirs.is_some()),
+        }
+    }
+
+    /// The kinds of which all blocks of both are suppressed.
+    fn suppressed_kinds_with(&self, other: &Group) -> Vec<(Kind, Arc<str>)> {
+        let by = |group: &Group, kind: Kind| {
+            let mut kinds = group.suppressed_kinds.iter();
+            kinds.find(|(known, _)| *known == kind).map(|(_, rule)| rule.clone())
+        };
+        let is_clear =
+            |group: &Group, kind: Kind| group.live.kinds.of(kind).blocks == 0 || by(group, kind).is_some();
+        let all = Kind::ALL.into_iter().filter(|kind| is_clear(self, *kind) && is_clear(other, *kind));
+        all.filter_map(|kind| Some((kind, by(self, kind).or_else(|| by(other, kind))?))).collect()
     }
 }
 

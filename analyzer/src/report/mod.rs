@@ -32,7 +32,7 @@ pub use names::{base, start_of};
 pub use text::{Layout, Text, WIDTH, command, ending, wrap};
 
 use crate::analysis::{
-    Group, Names, Selected, Selection, Summary, Suppressed, Totals, WrongFrees, judge, outstanding, select,
+    Names, Selected, Selection, Summary, Suppressed, Totals, WrongFrees, judge, outstanding, select,
     suppress, totals,
 };
 use crate::trace::{Site, Trace};
@@ -44,7 +44,7 @@ pub struct Report {
     pub trace: Trace,
     /// What its process did in all.
     pub totals: Totals,
-    /// Stacks with outstanding heap blocks of the process's own, before any filter.
+    /// Stacks with outstanding heap blocks of the process's own, before any filter; those that look alike are one, as far as is known.
     pub outstanding_stacks: usize,
     /// What grows, before any filter.
     pub growth: Summary,
@@ -77,14 +77,12 @@ impl Report {
             suppressions.add_built_in();
         }
         let suppressed = suppress(&trace, &mut groups, &suppressions, names);
-        let is_own_heap =
-            |group: &Group| group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping();
-        let outstanding_stacks = groups.iter().filter(|group| is_own_heap(group)).count();
+        let outstanding_stacks = groups.iter().filter(|group| group.is_own_heap()).count();
         let growth = Summary::of(groups.iter());
         let selected = select(&trace, groups, selection, names);
         Report {
             totals: totals(&trace),
-            outstanding_stacks,
+            outstanding_stacks: outstanding_stacks - selected.look_alikes,
             growth,
             suppressed,
             suppression_warnings: suppressions.warnings,
