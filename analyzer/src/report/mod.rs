@@ -15,6 +15,7 @@ mod lost;
 mod markdown;
 mod merge;
 pub(crate) mod names;
+mod process;
 mod text;
 mod verdict;
 mod wrong_frees;
@@ -26,10 +27,11 @@ pub use finding::sentence;
 pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};
 pub use json_text::write as write_pretty;
-pub(crate) use lost::recorded;
+pub(crate) use lost::{recorded, unchecked_because};
 pub use markdown::{Page, add as add_markdown, escape as escape_markdown, process as markdown_process};
 pub use names::{base, start_of};
-pub use text::{Layout, Text, WIDTH, command, ending, wrap};
+pub use process::{command, ending};
+pub use text::{Layout, Text, WIDTH, wrap};
 
 use crate::analysis::{
     Names, Selected, Selection, Summary, Suppressed, Totals, WrongFrees, judge, outstanding, select,
@@ -137,11 +139,6 @@ impl Report {
         warnings.extend(self.selected.warnings.iter().cloned());
         warnings
     }
-}
-
-/// Why the leak check of a trace was not made; `None` if it was.
-pub fn unchecked_because(trace: &Trace) -> Option<&'static str> {
-    json::unchecked_because(trace.settings.checked, trace.ending)
 }
 
 /// A format that reports are written in.

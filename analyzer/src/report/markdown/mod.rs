@@ -7,8 +7,9 @@ mod page;
 
 pub use page::Page;
 
-use super::text::{Layout, Text, ending};
-use super::{Report, command, count, counted, duration, growth, names, size, unchecked_because, wrong_frees};
+use super::process::{programs, short_command};
+use super::text::{Layout, Text};
+use super::{Report, count, counted, duration, ending, growth, names, size, unchecked_because, wrong_frees};
 use crate::analysis::{Frame, Rule, StackEntry, WrongFree, findings};
 pub use inline::code as escape;
 use inline::{code, code_element, fenced};
@@ -59,14 +60,7 @@ pub fn add<'a>(page: &mut Page, reports: impl Iterator<Item = &'a Report>, layou
 
 /// The command line of a process, as code.
 pub fn process(report: &Report) -> String {
-    let whole = command(&report.trace.process);
-    // Of a long path the name says the most.
-    let short = match whole.split_once(' ') {
-        _ if whole.chars().count() <= MAX_COMMAND => whole,
-        Some((program, arguments)) => format!("{} {arguments}", names::base(program)),
-        None => names::base(&whole).to_owned(),
-    };
-    code(&names::start_of(&short, MAX_COMMAND))
+    code(&short_command(&report.trace.process, MAX_COMMAND))
 }
 
 /// A row of the table.
@@ -87,7 +81,14 @@ fn head(report: &Report, subjects: &[Subject]) -> String {
     let trace = &report.trace;
     let mut facts: Vec<String> = trace.duration.map(duration).into_iter().collect();
     facts.push(ending(trace.ending));
-    let mut text = format!("### {} (pid {}): {}\n\n", process(report), trace.process.pid, facts.join(", "));
+    let who = match report.parts.len() as u64 {
+        0 => format!("{} (pid {})", process(report), trace.process.pid),
+        parts => {
+            let programs = names::start_of(&programs(&report.parts), MAX_COMMAND).into_owned();
+            format!("{} of {}", counted(parts, "process"), code(&programs))
+        }
+    };
+    let mut text = format!("### {who}: {}\n\n", facts.join(", "));
     let headline = [
         growth::summary(report),
         wrong_frees::summary(&report.wrong_frees).map(|line| format!("wrong frees {line}")),

@@ -3,9 +3,11 @@
 use super::{Text, WIDTH};
 use crate::analysis::own_frame;
 use crate::report::estimates::Wording;
-use crate::report::json::unchecked_because;
-use crate::report::{Report, counted, duration, escape, growth, lost, names, size, wrong_frees};
-use crate::trace::{Checked, Ending, Process};
+use crate::report::process::{ending, programs, short_command};
+use crate::report::{
+    Report, counted, duration, escape, growth, lost, names, size, unchecked_because, wrong_frees,
+};
+use crate::trace::Checked;
 use libleak_format::kinds::Kind;
 use std::io;
 
@@ -35,26 +37,13 @@ fn title(text: &Text) -> String {
     }
     let facts = format!(" (pid {}): {}", trace.process.pid, facts.join(", "));
     let room = WIDTH.saturating_sub(facts.chars().count()).max(16);
-    let whole = command(&trace.process);
-    // Of a long path the name says the most.
-    let short = match whole.split_once(' ') {
-        _ if whole.chars().count() <= room => whole,
-        Some((program, arguments)) => format!("{} {arguments}", names::base(program)),
-        None => names::base(&whole).to_owned(),
-    };
-    format!("{}{facts}", names::start_of(&short, room))
+    format!("{}{facts}", short_command(&trace.process, room))
 }
 
-/// `3 processes: ./server, ./client; exit status 0 (2), ended by SIGINT`
+/// `3 processes: server, client; exit status 0 (2), ended by SIGINT`
 fn merged_title(parts: &[Report]) -> String {
-    let mut programs: Vec<String> = Vec::new();
     let mut endings: Vec<(String, u64)> = Vec::new();
     for part in parts {
-        let whole = command(&part.trace.process);
-        let program = names::base(whole.split(' ').next().unwrap_or_default()).to_owned();
-        if !programs.contains(&program) {
-            programs.push(program);
-        }
         let ending = ending(part.trace.ending);
         match endings.iter_mut().find(|known| known.0 == ending) {
             Some(known) => known.1 += 1,
@@ -66,43 +55,10 @@ fn merged_title(parts: &[Report]) -> String {
         _ => format!("{ending} ({times})"),
     };
     let endings: Vec<String> = endings.iter().map(times).collect();
-    let start = format!("{} processes: ", parts.len());
+    let start = format!("{}: ", counted(parts.len() as u64, "process"));
     let end = format!("; {}", endings.join(", "));
     let room = WIDTH.saturating_sub(start.chars().count() + end.chars().count()).max(24);
-    format!("{start}{}{end}", names::start_of(&programs.join(", "), room))
-}
-
-/// The command line, or what is known of it.
-pub fn command(process: &Process) -> String {
-    let words = process.command.iter().map(|word| escape(word));
-    let command = words.collect::<Vec<_>>().join(" ");
-    match (command.is_empty(), process.executable.is_empty()) {
-        (false, _) => command,
-        (true, false) => escape(&process.executable).into_owned(),
-        (true, true) => "a process".to_owned(),
-    }
-}
-
-/// How a process ended, as part of a sentence.
-pub fn ending(ending: Ending) -> String {
-    match ending {
-        Ending::Exit { status } => format!("exit status {status}"),
-        Ending::Signal { number } => format!("ended by {}", signal_name(number)),
-        Ending::Exec => "replaced by exec".to_owned(),
-        Ending::Running => "still running".to_owned(),
-        Ending::Lost => "end not recorded (killed?)".to_owned(),
-    }
-}
-
-/// `SIGINT`; `signal 42` for numbers without a name.
-fn signal_name(number: u32) -> String {
-    const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
-        "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
-        "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-    ];
-    let name = (number as usize).checked_sub(1).and_then(|index| NAMES.get(index));
-    name.map_or_else(|| format!("signal {number}"), |name| format!("SIG{name}"))
+    format!("{start}{}{end}", names::start_of(&programs(parts), room))
 }
 
 fn lines(text: &Text) -> Vec<(&'static str, String)> {
@@ -163,7 +119,7 @@ fn outstanding(text: &Text, wording: &Wording) -> String {
 /// `definite 691.5 KiB   indirect 905.0 KiB   possible 0   reachable 3.09 MiB`
 fn kinds(text: &Text) -> String {
     let (trace, totals) = (&text.report.trace, &text.report.totals);
-    if let Some(why) = unchecked_because(trace.settings.checked, trace.ending) {
+    if let Some(why) = unchecked_because(trace) {
         return format!("of unknown kind, as no leak check was made: {why}");
     }
     let amount = |bytes: u64| if bytes == 0 { "0".to_owned() } else { size(bytes) };
