@@ -142,3 +142,52 @@ pub fn outstanding(trace: &Trace) -> Vec<Group> {
     }
     groups
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libleak_format::kinds::Verdict;
+
+    /// A group of one stack with blocks of these kinds, by suppressions that say no to some of them.
+    fn group(blocks: &[Kind], suppressed: &[Kind]) -> Group {
+        let mut live = LiveSummary::default();
+        live.blocks.recorded = blocks.len() as u64;
+        for kind in blocks {
+            live.kinds.add(&Verdict { kind: *kind, cycle: false, holder: None }, 1);
+        }
+        let is_suppressed = !blocks.is_empty() && blocks.iter().all(|kind| suppressed.contains(kind));
+        Group {
+            stack: StackId::default(),
+            origin: None,
+            inherited: false,
+            sites: Vec::new(),
+            allocations: Estimate::default(),
+            allocated_bytes: Estimate::default(),
+            frees: Estimate::default(),
+            peak_bytes: 0,
+            live,
+            suppressed_by: is_suppressed.then(|| "mine".into()),
+            suppressed_kinds: suppressed.iter().map(|kind| (*kind, "mine".into())).collect(),
+            growth: None,
+        }
+    }
+
+    #[test]
+    fn groups_together_are_suppressed_where_each_is_or_has_nothing_to_suppress() {
+        use Kind::{Definite, Reachable};
+        let lost = || group(&[Definite], &[Definite]);
+        for (other, suppressed_by, kinds) in [
+            (lost(), true, vec![Definite]),
+            (group(&[], &[]), true, vec![Definite]),
+            (group(&[Reachable], &[]), false, vec![Definite]),
+            (group(&[Reachable], &[Reachable]), true, vec![Definite, Reachable]),
+            (group(&[Definite], &[]), false, vec![]),
+        ] {
+            for [mut one, two] in [[lost(), other.clone()], [other, lost()]] {
+                one.merge(two);
+                let found: Vec<Kind> = one.suppressed_kinds.iter().map(|(kind, _)| *kind).collect();
+                assert_eq!((one.suppressed_by.is_some(), found), (suppressed_by, kinds.clone()));
+            }
+        }
+    }
+}

@@ -22,16 +22,13 @@ pub(super) struct Kinds {
 
 impl Kinds {
     pub(super) fn new(usage: &Usage, kinds: &KindCounts) -> Kinds {
-        let known = kinds.known();
+        let live = Amount { blocks: usage.live_blocks.value(), bytes: usage.live_bytes.value() };
         Kinds {
             definite: kinds.of(Kind::Definite),
             indirect: kinds.of(Kind::Indirect),
             possible: kinds.of(Kind::Possible),
             reachable: kinds.of(Kind::Reachable),
-            unknown: Amount {
-                blocks: usage.live_blocks.value().saturating_sub(known.blocks),
-                bytes: usage.live_bytes.value().saturating_sub(known.bytes),
-            },
+            unknown: kinds.unknown(live),
         }
     }
 }

@@ -164,7 +164,7 @@ impl Subject<'_> {
         if entry.group.live.kinds.of(Kind::Reachable).blocks > 0 {
             words.push("reachable".to_owned());
         }
-        if entry.group.live.blocks.value() > entry.group.live.kinds.known().blocks {
+        if entry.group.live.unknown().blocks > 0 {
             words.push("unknown".to_owned());
         }
         if entry.group.inherited {

@@ -7,7 +7,7 @@ use crate::report::process::{ending, programs, short_command};
 use crate::report::{
     Report, counted, duration, escape, growth, lost, names, size, unchecked_because, wrong_frees,
 };
-use crate::trace::Checked;
+use crate::trace::{Amount, Checked};
 use libleak_format::kinds::Kind;
 use std::io;
 
@@ -130,10 +130,10 @@ fn kinds(text: &Text) -> String {
         let is_lost = kind == Kind::Definite && found.blocks > 0;
         kinds.push(if is_lost { text.style.bold(&words) } else { words });
     }
-    let unknown = totals.heap.live_blocks.value().saturating_sub(totals.kinds.known().blocks);
-    if unknown > 0 {
-        let bytes = totals.heap.live_bytes.value().saturating_sub(totals.kinds.known().bytes);
-        kinds.push(format!("unknown {}", amount(bytes)));
+    let (blocks, bytes) = (totals.heap.live_blocks.value(), totals.heap.live_bytes.value());
+    let unknown = totals.kinds.unknown(Amount { blocks, bytes });
+    if unknown.blocks > 0 {
+        kinds.push(format!("unknown {}", amount(unknown.bytes)));
     }
     kinds.join("   ")
 }
