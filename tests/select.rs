@@ -169,6 +169,15 @@ fn several_traces_are_added_up() {
     let text = analyze("report").arg("--merge").args(&files).run().succeeded().text();
     assert!(text.starts_with("2 processes"), "{text}");
     assert!(text.contains("12 blocks"), "{text}");
+    let scratch = Scratch::new();
+    let names = ["all.md", "all.html", "all.svg"].map(|name| scratch.join(name));
+    let written = names.iter().flat_map(|name| ["-o".as_ref(), name.as_os_str()]);
+    analyze("report").arg("--merge").args(written).args(&files).run().succeeded();
+    for name in &names {
+        let text = std::fs::read_to_string(name).expect("it was written");
+        assert!(text.contains("2 processes"), "{name:?} does not say whose it is");
+        assert!(!text.contains("(pid 0)"), "{name:?} names a process that there is not");
+    }
 }
 
 #[test]

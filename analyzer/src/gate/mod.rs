@@ -25,7 +25,7 @@ pub use source::SourceRoot;
 pub use text::write as write_text;
 
 use crate::analysis::{Finding, Fingerprint, Rule, Subject, findings, suppressed};
-use crate::report::{Report, ending, unchecked_because};
+use crate::report::{Report, base, ending, unchecked_because};
 use crate::trace::{Checked, Ending, Trace};
 use globset::GlobMatcher;
 use libleak_format::header::Allocator;
@@ -107,12 +107,10 @@ impl Outcome {
             Outcome::Undecided => 3,
         }
     }
-}
 
-impl Outcome {
-    /// What several judgements come to: the worst of them.
+    /// What several judgements come to: the worst of them; of none nothing is known.
     pub fn of(judgements: &[Judgement]) -> Outcome {
-        judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Passed)
+        judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided)
     }
 }
 
@@ -236,8 +234,7 @@ impl Gate {
     }
 
     fn may_be_unchecked(&self, report: &Report) -> bool {
-        let executable = &report.trace.process.executable;
-        let name = executable.rsplit('/').next().unwrap_or(executable);
+        let name = base(&report.trace.process.executable);
         self.unchecked.iter().any(|glob| glob.is_match(name))
     }
 }

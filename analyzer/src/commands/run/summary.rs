@@ -63,7 +63,7 @@ impl Summary<'_> {
         gate.program = Some(traces.executable.clone());
         self.options.gate.maintain(&mut gate, reports, traces.left_out == 0)?;
         let judgements = gate.judge_all(reports);
-        let mut outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
+        let mut outcome = Outcome::of(&judgements);
         for (report, judgement) in reports.iter_mut().zip(&judgements) {
             let is_good = judgement.outcome() == Outcome::Passed;
             report.is_kept &= !self.recording.is_temporary || self.is_copied(report) || !is_good;
