@@ -39,6 +39,7 @@ use crate::analysis::{
 };
 use crate::trace::{Site, Trace};
 use std::io;
+use std::path::Path;
 
 /// What is to be shown of one trace.
 pub struct Report {
@@ -155,23 +156,18 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format with its name.
-    pub const ALL: [(&str, Format); 4] = [
-        ("text", Format::Text),
-        ("json", Format::Json),
-        ("html", Format::Html),
-        ("markdown", Format::Markdown),
+    /// Every format with its name and how names of its files end.
+    pub const ALL: [(&str, &[&str], Format); 4] = [
+        ("text", &[".txt"], Format::Text),
+        ("json", &[".json"], Format::Json),
+        ("html", &[".html", ".htm"], Format::Html),
+        ("markdown", &[".md"], Format::Markdown),
     ];
 
-    /// The format that the extension of a file's name stands for.
-    pub fn from_extension(extension: &str) -> Option<Format> {
-        match extension {
-            "txt" => Some(Format::Text),
-            "json" => Some(Format::Json),
-            "md" => Some(Format::Markdown),
-            "html" | "htm" => Some(Format::Html),
-            _ => None,
-        }
+    /// The format that a file's name stands for.
+    pub fn from_path(path: &Path) -> Option<Format> {
+        let is_its = |endings: &[&str]| endings.iter().any(|ending| names::has_ending(path, ending));
+        Format::ALL.into_iter().find(|(_, endings, _)| is_its(endings)).map(|(.., format)| format)
     }
 
     /// Writes reports to `out`: in text one after the other, in JSON one object or an array of several, in HTML one page with all of them.
