@@ -132,6 +132,15 @@ fn stacks_are_added_up_by_what_they_have_in_common() {
     assert!(text.contains("more functions not shown (--top N shows N of them)"), "{text}");
 }
 
+#[test]
+fn markdown_has_the_groups_that_are_asked_for() {
+    let traced = traced(&Fixture::c("kinds.c"));
+    let text = report(&traced, &["--group-by", "origin", "--format", "markdown"]).text();
+    assert!(text.contains("| | origin | bytes | blocks | stacks |"), "{text}");
+    assert!(text.contains("| `calloc` |"), "{text}");
+    assert!(!text.contains("<details>"), "stacks are not told, too:\n{text}");
+}
+
 /// The function that allocates for others is not what one looks for, nor are the standard library's.
 #[test]
 fn a_stack_belongs_to_the_function_that_wanted_the_memory() {

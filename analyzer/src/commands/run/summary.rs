@@ -37,7 +37,12 @@ impl Summary<'_> {
             return Ok(Outcome::Undecided);
         }
         if traces.program.is_none() && traces.others.is_empty() {
-            complain("no trace was written: the program was not recorded (LIBLEAK_LOG=debug may say why)");
+            complain(match self.options.recording.only {
+                Some(_) => {
+                    "no trace was written: perhaps no executable is called as --only says (LIBLEAK_LOG=debug may say why)"
+                }
+                None => "no trace was written: the program was not recorded (LIBLEAK_LOG=debug may say why)",
+            });
             self.recording.discard();
             return Ok(Outcome::Undecided);
         }

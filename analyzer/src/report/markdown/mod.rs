@@ -10,7 +10,7 @@ pub use page::Page;
 use super::process::{programs, short_command};
 use super::text::{Layout, Text};
 use super::{Report, count, counted, duration, ending, growth, names, size, unchecked_because, wrong_frees};
-use crate::analysis::{Frame, Rule, StackEntry, WrongFree, findings};
+use crate::analysis::{Frame, Rule, StackEntry, StackGroup, WrongFree, findings};
 pub use inline::code as escape;
 use inline::{code, code_element, fenced};
 use libleak_format::kinds::Kind;
@@ -70,9 +70,11 @@ enum Subject<'a> {
     Stack(&'a StackEntry),
 }
 
+/// What is told of a report: where stacks are added up, they are told as groups.
 fn subjects(report: &Report) -> impl Iterator<Item = Subject<'_>> {
     let wrong = report.wrong_frees.found.iter().map(Subject::WrongFree);
-    let stacks = report.selected.stacks.iter().filter(|entry| entry.group.suppressed_by.is_none());
+    let stacks = report.selected.stacks.iter().filter(|_| report.selected.groups.is_none());
+    let stacks = stacks.filter(|entry| entry.group.suppressed_by.is_none());
     wrong.chain(stacks.map(Subject::Stack))
 }
 
@@ -104,6 +106,9 @@ fn head(report: &Report, subjects: &[Subject]) -> String {
     if warnings.len() > MAX_WARNINGS {
         text.push_str(&format!("- {} more notes\n", warnings.len() - MAX_WARNINGS));
     }
+    if let Some(groups) = &report.selected.groups {
+        text.push_str(&table_of_groups(groups, report));
+    }
     if subjects.is_empty() {
         text.push('\n');
         return text;
@@ -114,7 +119,8 @@ fn head(report: &Report, subjects: &[Subject]) -> String {
     for (index, subject) in subjects.iter().enumerate().take(MAX_ROWS) {
         text.push_str(&subject.row(index + 1));
     }
-    let more = (subjects.len().saturating_sub(MAX_ROWS) + report.selected.more) as u64;
+    let cut = if report.selected.groups.is_none() { report.selected.more } else { 0 };
+    let more = (subjects.len().saturating_sub(MAX_ROWS) + cut) as u64;
     if more > 0 {
         text.push_str(&format!("\n{} not in this table\n", counted(more, "more stack")));
     }
@@ -125,6 +131,34 @@ fn head(report: &Report, subjects: &[Subject]) -> String {
         ));
     }
     text.push('\n');
+    text
+}
+
+/// What stacks add up to.
+fn table_of_groups(groups: &[StackGroup], report: &Report) -> String {
+    let by = report.selected.grouped_by.name();
+    let mut text = format!("\n| | {by} | bytes | blocks | stacks |\n| ---: | --- | ---: | ---: | ---: |\n");
+    for (index, group) in groups.iter().enumerate().take(MAX_ROWS) {
+        let StackGroup { name, tid, stacks, usage, .. } = group;
+        let name = name.as_deref().map(|name| code(&names::end_of(name, MAX_NAME)));
+        let name = match (name, tid) {
+            (Some(name), Some(tid)) => format!("{name} ({tid})"),
+            (Some(name), None) => name,
+            (None, Some(tid)) => format!("thread {tid}"),
+            (None, None) => format!("of unknown {by}"),
+        };
+        let tilde = if usage.is_sampled() { "~" } else { "" };
+        let (bytes, blocks) = (size(usage.live_bytes.value()), count(usage.live_blocks.value()));
+        text.push_str(&format!(
+            "| {} | {name} | {tilde}{bytes} | {tilde}{blocks} | {} |\n",
+            index + 1,
+            count(*stacks as u64)
+        ));
+    }
+    let more = (groups.len().saturating_sub(MAX_ROWS) + report.selected.more_groups) as u64;
+    if more > 0 {
+        text.push_str(&format!("\n{} not in this table\n", counted(more, &format!("more {by}"))));
+    }
     text
 }
 
