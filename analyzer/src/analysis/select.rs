@@ -130,7 +130,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     selected.leave_out(small.iter().filter(|group| group.suppressed_by.is_none()));
     if selection.fold {
         let own = groups.iter().filter(|group| group.is_own_heap());
-        let whole = own.map(|group| group.live.bytes.value()).sum();
+        let whole = own.map(|group| group.live.bytes.value()).fold(0, u64::saturating_add);
         let (folded, rest): (Vec<Group>, Vec<Group>) =
             groups.into_iter().partition(|group| is_quiet(group, whole));
         selected.quiet = quiet(trace, &folded);

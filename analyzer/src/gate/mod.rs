@@ -252,7 +252,7 @@ pub fn doubt(report: &Report, asks_for_kinds: bool) -> Option<String> {
     let is_known = matches!(trace.settings.checked, Checked::Done { .. }) || trace.ending == Ending::Exec;
     (asks_for_kinds && !is_known).then(|| {
         let why = match trace.ending {
-            _ if crash(trace).is_some() => {
+            Ending::Signal { number } if is_crash(number) => {
                 format!("the program crashed by itself, {}", ending(trace.ending))
             }
             Ending::Signal { .. } => format!("the program was {}", ending(trace.ending)),
@@ -265,12 +265,16 @@ pub fn doubt(report: &Report, asks_for_kinds: bool) -> Option<String> {
     })
 }
 
-/// How a program crashed, if it did: by a signal that means an error of its own.
-fn crash(trace: &Trace) -> Option<String> {
+/// Whether a signal means an error of the program's own.
+fn is_crash(signal: u32) -> bool {
     const ERRORS: [i32; 7] =
         [libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
-    let is_error = |number: u32| ERRORS.iter().any(|known| *known as u32 == number);
-    matches!(trace.ending, Ending::Signal { number } if is_error(number)).then(|| ending(trace.ending))
+    ERRORS.iter().any(|known| *known as u32 == signal)
+}
+
+/// How a program crashed by itself, if it did.
+fn crash(trace: &Trace) -> Option<String> {
+    matches!(trace.ending, Ending::Signal { number } if is_crash(number)).then(|| ending(trace.ending))
 }
 
 fn retain<T>(all: &mut Vec<T>, kept: &[bool]) {
