@@ -153,7 +153,8 @@ fn a_gate_fails_on_what_it_is_told() {
 fn folders_are_added_up() {
     let (first, second) = versions();
     let (base, new) = (Scratch::new(), Scratch::new());
-    for copy in ["a.bin", "b.bin"] {
+    // The second is of a program that took the place of another in its process.
+    for copy in ["a.bin", "a.bin.2"] {
         fs::copy(first.file(), base.join(copy)).expect("a copy");
         fs::copy(second.file(), new.join(copy)).expect("a copy");
     }

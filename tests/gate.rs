@@ -116,6 +116,19 @@ fn an_allocator_of_the_executables_own_leaves_all_undecided() {
 }
 
 #[test]
+fn of_no_process_at_all_every_format_says_that_nothing_is_decided() {
+    let outcome = check(&kinds(), &["--executable", "another", "--format", "json"]);
+    let document = json(&outcome);
+    assert_eq!(
+        (outcome.code(), &document["outcome"], &document["status"]),
+        (3, &"undecided".into(), &3.into())
+    );
+    assert!(outcome.errors().contains("--executable"), "{}", outcome.errors());
+    let text = check(&kinds(), &["--executable", "another", "--format", "markdown"]).text();
+    assert!(text.contains("leak check undecided"), "{text}");
+}
+
+#[test]
 fn growth_is_limited_by_its_rate() {
     let traced = Program::new(Fixture::c("requests.c").executable()).args(["10", "12"]).traced().succeeded();
     let code = |options: &[&str]| check(&traced, options).code();

@@ -132,6 +132,15 @@ fn stacks_are_added_up_by_what_they_have_in_common() {
     assert!(text.contains("more functions not shown (--top N shows N of them)"), "{text}");
 }
 
+#[test]
+fn markdown_has_the_groups_that_are_asked_for() {
+    let traced = traced(&Fixture::c("kinds.c"));
+    let text = report(&traced, &["--group-by", "origin", "--format", "markdown"]).text();
+    assert!(text.contains("| | origin | bytes | blocks | stacks |"), "{text}");
+    assert!(text.contains("| `calloc` |"), "{text}");
+    assert!(!text.contains("<details>"), "stacks are not told, too:\n{text}");
+}
+
 /// The function that allocates for others is not what one looks for, nor are the standard library's.
 #[test]
 fn a_stack_belongs_to_the_function_that_wanted_the_memory() {
@@ -169,6 +178,15 @@ fn several_traces_are_added_up() {
     let text = analyze("report").arg("--merge").args(&files).run().succeeded().text();
     assert!(text.starts_with("2 processes"), "{text}");
     assert!(text.contains("12 blocks"), "{text}");
+    let scratch = Scratch::new();
+    let names = ["all.md", "all.html", "all.svg"].map(|name| scratch.join(name));
+    let written = names.iter().flat_map(|name| ["-o".as_ref(), name.as_os_str()]);
+    analyze("report").arg("--merge").args(written).args(&files).run().succeeded();
+    for name in &names {
+        let text = std::fs::read_to_string(name).expect("it was written");
+        assert!(text.contains("2 processes"), "{name:?} does not say whose it is");
+        assert!(!text.contains("(pid 0)"), "{name:?} names a process that there is not");
+    }
 }
 
 #[test]

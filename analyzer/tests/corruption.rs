@@ -83,7 +83,7 @@ fn analyse_and_export(bytes: &[u8]) -> Result<(), OpenError> {
     let mut report = report;
     let gate = Gate { rules: Rule::ALL.to_vec(), ..Gate::default() };
     let judgements = gate.judge_all(&mut report);
-    for (_, format) in gate::Format::ALL {
+    for (.., format) in gate::Format::ALL {
         format.write(&mut Vec::new(), &report, &judgements, &SourceRoot::default()).unwrap();
     }
     Format::Html.write(&mut Vec::new(), &report, &Layout::default()).unwrap();

@@ -6,6 +6,7 @@ use leak_analyze::analysis::{Filter, Selection, Sort};
 use leak_analyze::trace::Trace;
 use libleak_format::Origin;
 use libleak_format::free_sites::Means;
+use libleak_format::header::Allocator;
 use libleak_format::live::{Key, Payload};
 use libleak_format::threads::Slot;
 use libleak_format::wrong_frees::Error;
@@ -290,6 +291,42 @@ fn what_filters_leave_out_is_said() {
     let filter = Filter { min_blocks: 2, ..Filter::default() };
     let shown = text(report(&sample(), &Selection { filter, ..Selection::default() }));
     assert!(shown.contains("2 more stacks with 1.00 MiB left out by filters"), "{shown}");
+}
+
+#[test]
+fn nothing_is_said_of_all_allocations_where_another_allocator_hands_out_blocks() {
+    for bypass in [Allocator::EXECUTABLE, Allocator::LIBC | Allocator::AHEAD] {
+        for builder in [Builder::new(), support::sampled::builder()] {
+            builder.header.allocator.store(bypass, Relaxed);
+            let shown = text(report(&builder.build(), &Selection::default()));
+            assert!(shown.contains("NOT every allocation recorded (see the end)"), "{shown}");
+            assert!(shown.contains("note:  "), "{shown}");
+            for claim in ["(every", "every block was freed", ", every allocation recorded"] {
+                assert!(!shown.contains(claim), "{claim:?}: {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn stacks_that_look_alike_are_counted_as_the_one_that_is_shown() {
+    let mut builder = Builder::new();
+    let module = builder.module("/bin/x", 0x10000);
+    // The frame of a signal handler's caller is called like one that made a call at the same address.
+    let nodes = [
+        builder.node(0, module, 0x10100),
+        builder.exact_node(0, module, 0x10100),
+        builder.node(0, module, 0x10200),
+    ];
+    for (index, node) in (0..).zip(nodes) {
+        let site = builder.site(node, Origin::Malloc);
+        builder.live(0x8000 + index * 0x100, payload(site, 8));
+    }
+    let built = builder.build();
+    let shown = text(report(&built, &Selection::default()));
+    assert!(shown.contains(" in 3 blocks, from 2 stacks\n"), "{shown}");
+    let first = Selection { top: Some(1), ..Selection::default() };
+    assert!(text(report(&built, &first)).contains("from 2 stacks\n"), "also of those that are not shown");
 }
 
 #[test]

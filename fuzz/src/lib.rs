@@ -23,7 +23,7 @@ pub fn analyse(bytes: &[u8]) {
     let selection = Selection { filter: Filter { all: true, ..Filter::default() }, ..Selection::default() };
     let report = [Report::new(trace, &selection, &names)];
     let mut out = io::sink();
-    for (_, format) in Format::ALL {
+    for (.., format) in Format::ALL {
         format.write(&mut out, &report, &Layout::default()).expect("a sink takes everything");
     }
     for value in export::Value::ALL {
@@ -35,7 +35,7 @@ pub fn analyse(bytes: &[u8]) {
     let mut report = report;
     let gate = Gate { rules: Rule::ALL.to_vec(), ..Gate::default() };
     let judgements = gate.judge_all(&mut report);
-    for (_, format) in gate::Format::ALL {
+    for (.., format) in gate::Format::ALL {
         format
             .write(&mut out, &report, &judgements, &SourceRoot::default())
             .expect("a sink takes everything");

@@ -147,8 +147,8 @@ impl Amounts {
         if !kinds.is_empty() {
             let wanted: Vec<_> = kinds.iter().map(|kind| kind.of(group)).collect();
             let exact = |number: u64| Estimate { recorded: number, ..Estimate::default() };
-            usage.live_blocks = exact(wanted.iter().map(|amount| amount.blocks).sum());
-            usage.live_bytes = exact(wanted.iter().map(|amount| amount.bytes).sum());
+            usage.live_blocks = exact(wanted.iter().map(|amount| amount.blocks).fold(0, u64::saturating_add));
+            usage.live_bytes = exact(wanted.iter().map(|amount| amount.bytes).fold(0, u64::saturating_add));
         }
         let growth = group.growth.filter(|growth| growth.verdict.is_growth());
         Amounts {

@@ -47,13 +47,9 @@ impl Wanted {
 
     /// A group's blocks of it.
     pub(super) fn of(self, group: &Group) -> Amount {
-        let (live, known) = (&group.live, group.live.kinds.known());
         match self {
-            Wanted::Kind(kind) => live.kinds.of(kind),
-            Wanted::Unknown => Amount {
-                blocks: live.blocks.value().saturating_sub(known.blocks),
-                bytes: live.bytes.value().saturating_sub(known.bytes),
-            },
+            Wanted::Kind(kind) => group.live.kinds.of(kind),
+            Wanted::Unknown => group.live.unknown(),
         }
     }
 }

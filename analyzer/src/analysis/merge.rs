@@ -3,7 +3,6 @@
 use super::fingerprint::Fingerprint;
 use super::frames::Frame;
 use super::growth::Growth;
-use super::outstanding::Group;
 use super::select::{Selected, Selection, StackEntry, order};
 use super::wrong_frees::WrongFrees;
 use crate::trace::Trace;
@@ -100,21 +99,9 @@ impl StackEntry {
             self.held = other.held;
         }
         let growth = worse(self.group.growth, other.group.growth);
-        let suppressed = self.suppressed(&other.group);
         self.group.merge(other.group);
         self.group.growth = growth;
-        self.group.suppressed_by = suppressed;
         self.siblings.merge(other.siblings);
-    }
-
-    /// What suppresses all of both; what has nothing outstanding needs no suppression.
-    fn suppressed(&self, other: &Group) -> Option<std::sync::Arc<str>> {
-        let of = |group: &Group| (group.suppressed_by.clone(), group.live.blocks.value() == 0);
-        match (of(&self.group), of(other)) {
-            ((mine, _), (_, true)) => mine,
-            ((_, true), (theirs, _)) => theirs,
-            ((mine, _), (theirs, _)) => mine.filter(|_| theirs.is_some()),
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::growth::{Verdict, judge_again};
 use super::held::{Held, held};
 use super::lifetimes::percentile;
 use super::outstanding::Group;
-use super::quiet::{Quiet, is_own_heap, is_quiet, quiet};
+use super::quiet::{Quiet, is_quiet, quiet};
 use super::siblings::{Siblings, free_sites};
 use super::startup::startup_frames;
 use super::suppress::Suppressions;
@@ -111,6 +111,8 @@ pub struct Selected {
     pub filtered: usize,
     /// Outstanding bytes of those.
     pub filtered_bytes: u64,
+    /// Stacks with outstanding heap blocks of the process's own that are shown as one with another that looks like them.
+    pub look_alikes: usize,
     /// What was folded, by the module that allocated, most bytes first.
     pub quiet: Vec<Quiet>,
     /// Why names are missing.
@@ -130,8 +132,8 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     // What is suppressed is told elsewhere.
     selected.leave_out(small.iter().filter(|group| group.suppressed_by.is_none()));
     if selection.fold {
-        let whole =
-            groups.iter().filter(|group| is_own_heap(group)).map(|group| group.live.bytes.value()).sum();
+        let own = groups.iter().filter(|group| group.is_own_heap());
+        let whole = own.map(|group| group.live.bytes.value()).fold(0, u64::saturating_add);
         let (folded, rest): (Vec<Group>, Vec<Group>) =
             groups.into_iter().partition(|group| is_quiet(group, whole));
         selected.quiet = quiet(trace, &folded);
@@ -168,7 +170,10 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
         let siblings = Siblings::of(freed, first, &named, trace, names);
         let known = *places.entry(look(&group, &frames, end)).or_insert(entries.len());
         match entries.get_mut(known) {
-            Some(entry) => entry.merge(group, &frames, block_type, siblings),
+            Some(entry) => {
+                selected.look_alikes += usize::from(group.is_own_heap() && entry.group.is_own_heap());
+                entry.merge(group, &frames, block_type, siblings);
+            }
             None => {
                 let startup = startup_frames(&frames);
                 entries.push(StackEntry {

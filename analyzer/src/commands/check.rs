@@ -3,12 +3,10 @@
 use super::failure::{Failure, complain};
 use super::gating::{Bystanders, GateOptions};
 use super::judging;
-use super::load;
+use super::load::{Reader, Reports};
 use super::options::Reporting;
 use super::output::{Writes, to_stdout};
-use super::progress::Progress;
-use crate::gate::{Judgement, Outcome};
-use crate::report::Report;
+use crate::gate::Outcome;
 use std::io;
 use std::path::PathBuf;
 
@@ -51,28 +49,12 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let Options { traces, gate: asked, reporting } = options;
     let mut gate = asked.gate((&judging::DEFAULT, Bystanders::Judge), &reporting.view)?.unwrap_or_default();
     let outputs = reporting.output.check(Writes::Judgements)?;
-    let span = reporting.view.span()?;
-    reporting.behaviour.set_jobs()?;
-    let progress = Progress::new(reporting.behaviour.quiet);
+    let reader = Reader::new(&reporting.view, &reporting.symbols, &reporting.behaviour)?;
     // All stacks, whatever is shown of them.
     let mut selection = reporting.view.selection(true).all_of_them();
     selection.filter.suppressed = outputs.has_suppressed();
-    let mut status = 0;
-    let mut reports: Vec<Report> = Vec::new();
-    let symbolizer = reporting.symbols.symbolizer(&progress);
-    let read = |path: &PathBuf| -> Result<Option<Report>, Failure> {
-        let trace = load::wanted(path, &span, &reporting.view, &progress)?;
-        Ok(trace.map(|trace| load::report(trace, &selection, &reporting.view, &symbolizer, &progress)))
-    };
-    let mut is_all = true;
-    for report in load::each(&traces, &progress, read) {
-        is_all &= matches!(report, Ok(Some(_)));
-        match report {
-            Ok(report) => reports.extend(report),
-            Err(failure) => status = failure.report(),
-        }
-    }
-    asked.maintain(&mut gate, &reports, is_all)?;
+    let Reports { all: mut reports, is_complete, status } = reader.all(&traces, &selection);
+    asked.maintain(&mut gate, &reports, is_complete)?;
     let judgements = gate.judge_all(&mut reports);
     let layout = reporting.view.layout(reporting.behaviour.color(&io::stdout()), reporting.behaviour.quiet);
     let judged = judging::Judged { outputs: &outputs, reports: &reports, judgements: &judgements };
@@ -87,8 +69,9 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     }
     judged.summarize(&layout)?;
     if reports.is_empty() && status == 0 {
-        complain("none of the traces is of an executable that is asked for");
+        complain(
+            "none of the traces is of an executable that is asked for (--executable, --ignore-executable)",
+        );
     }
-    let outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
-    Ok(if status != 0 { status } else { outcome.status() })
+    Ok(if status != 0 { status } else { Outcome::of(&judgements).status() })
 }

@@ -1,10 +1,9 @@
 //! `leak-analyze diff BASE NEW`: what is new, gone, grown, shrunk.
 
 use super::failure::{Failure, complain};
-use super::load;
+use super::load::Reader;
 use super::options::{Behaviour, SymbolOptions, View, size};
 use super::output::{to_stdout, write_file};
-use super::progress::Progress;
 use crate::analysis::{Status, Tolerance, Value};
 use crate::gate::doubt;
 use crate::report::{Diff, Layout, Report};
@@ -103,17 +102,9 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let is_text = files.iter().map(|(_, format)| *format).chain(stream).all(|format| format == Format::Text);
     let (selection, wanted) = view.comparison(comparison.value, comparison.tolerance, is_text)?;
     let asks_for_kinds = !wanted.kinds.is_empty();
-    let span = view.span()?;
-    behaviour.set_jobs()?;
-    let progress = Progress::new(behaviour.quiet);
-    let symbolizer = symbols.symbolizer(&progress);
+    let reader = Reader::new(&view, &symbols, &behaviour)?;
     let read = |path: &Path| -> Result<Vec<Report>, Failure> {
-        let report = |path: &PathBuf| {
-            let trace = load::wanted(path, &span, &view, &progress)?;
-            Ok(trace.map(|trace| load::report(trace, &selection, &view, &symbolizer, &progress)))
-        };
-        let reports: Result<Vec<_>, Failure> =
-            load::each(&traces(path)?, &progress, report).into_iter().collect();
+        let reports: Result<Vec<_>, Failure> = reader.each(&traces(path)?, &selection).into_iter().collect();
         Ok(reports?.into_iter().flatten().collect())
     };
     let diff = Diff::new(read(&base)?, read(&new)?, wanted);
@@ -157,16 +148,22 @@ fn traces(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         return Ok(vec![path.to_owned()]);
     }
     let entries = std::fs::read_dir(path).map_err(|error| Failure::file(path, error))?;
-    let is_trace = |file: &PathBuf| {
-        let extension = file.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("bin" | "bundle")) && file.is_file()
-    };
+    let is_trace = |file: &PathBuf| is_trace(file) && file.is_file();
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_trace).collect();
     files.sort();
     if files.is_empty() {
         return Err(Failure::file(path, "no trace (.bin, .bundle) is in this folder"));
     }
     Ok(files)
+}
+
+/// Whether a file is called like a trace. One of a program that another took the place of in its process has a number at the end.
+fn is_trace(file: &Path) -> bool {
+    let extension =
+        |file: &Path| file.extension().and_then(|extension| extension.to_str()).map(str::to_owned);
+    let is_numbered = extension(file).is_some_and(|number| number.parse::<u64>().is_ok());
+    let name = if is_numbered { file.with_extension("") } else { file.to_owned() };
+    matches!(extension(&name).as_deref(), Some("bin" | "bundle"))
 }
 
 impl OutputOptions {

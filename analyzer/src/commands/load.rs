@@ -1,13 +1,13 @@
 //! Reads traces and makes reports of them: where files are opened for an analysis.
 
 use super::failure::{Failure, complain};
-use super::options::View;
+use super::options::{Behaviour, SymbolOptions, View};
 use super::progress::Progress;
 use crate::analysis::{Names, Selection};
 use crate::report::{Report, escape};
 use crate::symbols::{Answers, PerfMap, Symbolizer};
 use crate::trace::{Span, Trace};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -26,14 +26,71 @@ pub(super) fn trace(path: &Path, span: &Span, progress: &Progress) -> Result<Tra
     trace
 }
 
-/// Reads the trace at `path` if its process is one that is asked for.
-pub(super) fn wanted(
-    path: &Path,
-    span: &Span,
-    view: &View,
-    progress: &Progress,
-) -> Result<Option<Trace>, Failure> {
-    trace(path, span, progress).map(|trace| Some(trace).filter(|trace| view.wants(&trace.process)))
+/// How a command makes reports of traces.
+pub(super) struct Reader<'a> {
+    view: &'a View,
+    symbolizer: Symbolizer,
+    /// What part of the run is asked for.
+    pub(super) span: Span,
+    /// How far it has come.
+    pub(super) progress: Progress,
+}
+
+/// The reports on several traces.
+pub(super) struct Reports {
+    /// Of every trace that can be read and whose process is asked for, in the traces' order.
+    pub(super) all: Vec<Report>,
+    /// Whether that is every trace.
+    pub(super) is_complete: bool,
+    /// The exit status: whether every trace could be read.
+    pub(super) status: u8,
+}
+
+impl<'a> Reader<'a> {
+    /// After all options have been checked.
+    pub(super) fn new(
+        view: &'a View,
+        symbols: &SymbolOptions,
+        behaviour: &Behaviour,
+    ) -> Result<Reader<'a>, Failure> {
+        let span = view.span()?;
+        behaviour.set_jobs()?;
+        let progress = Progress::new(behaviour.quiet);
+        let symbolizer = symbols.symbolizer(&progress);
+        Ok(Reader { view, symbolizer, span, progress })
+    }
+
+    /// The report on a trace.
+    pub(super) fn report(&self, trace: Trace, selection: &Selection) -> Report {
+        report(trace, selection, self.view, &self.symbolizer, &self.progress)
+    }
+
+    /// What comes of each trace: `None` of a process that is not asked for.
+    pub(super) fn each(
+        &self,
+        paths: &[PathBuf],
+        selection: &Selection,
+    ) -> Vec<Result<Option<Report>, Failure>> {
+        each(paths, &self.progress, |path| {
+            let trace = trace(path, &self.span, &self.progress)?;
+            Ok(Some(trace)
+                .filter(|trace| self.view.wants(&trace.process))
+                .map(|trace| self.report(trace, selection)))
+        })
+    }
+
+    /// The reports on all of them; of what cannot be read it says why.
+    pub(super) fn all(&self, paths: &[PathBuf], selection: &Selection) -> Reports {
+        let mut reports = Reports { all: Vec::new(), is_complete: true, status: 0 };
+        for report in self.each(paths, selection) {
+            reports.is_complete &= matches!(report, Ok(Some(_)));
+            match report {
+                Ok(report) => reports.all.extend(report),
+                Err(failure) => reports.status = failure.report(),
+            }
+        }
+        reports
+    }
 }
 
 /// Analyses a trace.

@@ -38,6 +38,29 @@ pub(super) enum Writes {
     JudgementsAndTraces,
 }
 
+impl Writes {
+    /// Whether it is what a gate says.
+    fn has_judgements(self) -> bool {
+        self != Writes::Reports
+    }
+
+    /// How names of files end.
+    fn endings(self) -> Vec<&'static str> {
+        let reports = Format::ALL.into_iter().map(|(_, endings, _)| endings);
+        let gates = gate::Format::ALL.into_iter().filter(|_| self.has_judgements());
+        let first = reports.chain(gates.map(|(_, endings, _)| endings)).filter_map(<[_]>::first).copied();
+        let traces = (self == Writes::JudgementsAndTraces).then_some(".bin");
+        first.chain(traces).chain(export::Format::ALL.map(|(_, ending, _)| ending)).collect()
+    }
+
+    /// The names of formats.
+    fn names(self) -> Vec<&'static str> {
+        let gates = gate::Format::ALL.into_iter().filter(|_| self.has_judgements());
+        let reports = Format::ALL.into_iter().map(|(name, ..)| name);
+        reports.chain(gates.map(|(name, ..)| name)).collect()
+    }
+}
+
 /// What a file or a stream gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -52,8 +75,7 @@ pub(super) enum Content {
 impl Content {
     /// What a file's name asks for. The ends of exports' names are the longer ones.
     pub(super) fn from_path(path: &Path) -> Option<Content> {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        let report = || extension.and_then(Format::from_extension).map(Content::Report);
+        let report = || Format::from_path(path).map(Content::Report);
         let gate = || gate::Format::from_path(path).map(Content::Gate);
         export::Format::from_path(path).map(Content::Export).or_else(gate).or_else(report)
     }
@@ -96,13 +118,11 @@ impl OutputOptions {
                 }
                 Some(content) => outputs.files.push((path.clone(), content)),
                 None => {
-                    let exports = export::Format::ALL.map(|(_, ending, _)| ending).join(", ");
-                    let traces = if takes_traces { ", .bin" } else { "" };
-                    let what = format!(
-                        "-o: this version writes .txt, .json, .html, .md, .sarif, .xml{traces}, {exports}; or say --format {}",
-                        names().join("|")
-                    );
-                    return Err(Failure::file(path, what));
+                    let (endings, names) = (writes.endings().join(", "), writes.names().join("|"));
+                    return Err(Failure::file(
+                        path,
+                        format!("-o: this version writes {endings}; or say --format {names}"),
+                    ));
                 }
             }
         }
@@ -112,8 +132,9 @@ impl OutputOptions {
             outputs.stream = Some(self.format.unwrap_or(Content::Report(Format::Text)));
         }
         if outputs.has_judgements() {
-            if writes == Writes::Reports {
-                return Err(Failure::usage("sarif, junit and github are what check and run write"));
+            if !writes.has_judgements() {
+                let what = "sarif, junit and github are what check and run write: leak-analyze check TRACE";
+                return Err(Failure::usage(what));
             }
             outputs.root = source_root::find(self.source_root.as_deref());
         }
@@ -237,16 +258,39 @@ pub(super) fn to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
 
 /// What a name of a format stands for.
 fn content(name: &str) -> Result<Content, String> {
-    let report =
-        Format::ALL.iter().find(|(known, _)| *known == name).map(|(_, format)| Content::Report(*format));
-    let gate = || {
-        gate::Format::ALL.iter().find(|(known, _)| *known == name).map(|(_, format)| Content::Gate(*format))
-    };
-    report.or_else(gate).ok_or_else(|| format!("this version writes {}", names().join(", ")))
+    let mut reports = Format::ALL.into_iter();
+    let report = reports.find(|(known, ..)| *known == name).map(|(.., format)| Content::Report(format));
+    let mut gates = gate::Format::ALL.into_iter();
+    let gate = || gates.find(|(known, ..)| *known == name).map(|(.., format)| Content::Gate(format));
+    report
+        .or_else(gate)
+        .ok_or_else(|| format!("this version writes {}", Writes::Judgements.names().join(", ")))
 }
 
-/// The names of all formats.
-fn names() -> Vec<&'static str> {
-    let gates = gate::Format::ALL.iter().map(|(name, _)| *name);
-    Format::ALL.iter().map(|(name, _)| *name).chain(gates).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_tell_what_they_get() {
+        let of = |name: &str| Content::from_path(Path::new(name));
+        assert_eq!(of("x.json"), Some(Content::Report(Format::Json)));
+        assert_eq!(of("a.b/x.htm"), Some(Content::Report(Format::Html)));
+        assert_eq!(of("x.sarif.json"), Some(Content::Gate(gate::Format::Sarif)));
+        assert_eq!(of("x.speedscope.json"), Some(Content::Export(export::Format::Speedscope)));
+        assert!(["x", "json", "x.bin", "x.json/y"].map(of).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_command_offers_only_what_it_writes() {
+        assert!(
+            Writes::Reports.endings().contains(&".svg") && !Writes::Reports.endings().contains(&".sarif")
+        );
+        assert!(!Writes::Reports.names().contains(&"github"));
+        assert!(
+            Writes::Judgements.endings().contains(&".sarif")
+                && !Writes::Judgements.endings().contains(&".bin")
+        );
+        assert!(Writes::JudgementsAndTraces.endings().contains(&".bin"));
+    }
 }

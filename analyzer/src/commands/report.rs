@@ -1,14 +1,12 @@
 //! `leak-analyze report TRACE…`, also `leak-analyze TRACE…`: what is outstanding, and where it was allocated.
 
 use super::failure::Failure;
-use super::load;
+use super::load::{Reader, Reports};
 use super::options::{Behaviour, Reporting, SymbolOptions, View};
 use super::output::{Outputs, Writes, to_stdout};
-use super::progress::Progress;
 use crate::analysis::{GroupBy, Selection};
 use crate::report::Report;
-use crate::symbols::Symbolizer;
-use crate::trace::{Span, Trace};
+use crate::trace::Trace;
 use std::io;
 use std::path::PathBuf;
 
@@ -40,15 +38,12 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
 /// Makes reports and prints them, for commands whose output they are.
 pub(super) struct Printer<'a> {
     view: &'a View,
-    symbolizer: Symbolizer,
     behaviour: &'a Behaviour,
     outputs: Outputs,
-    /// What part of the run is asked for.
-    pub(super) span: Span,
     /// Whether reports are added up.
     merges: bool,
-    /// How far it has come.
-    pub(super) progress: Progress,
+    /// How traces are read.
+    pub(super) reader: Reader<'a>,
 }
 
 impl<'a> Printer<'a> {
@@ -65,27 +60,14 @@ impl<'a> Printer<'a> {
         symbols: &'a SymbolOptions,
         behaviour: &'a Behaviour,
     ) -> Result<Printer<'a>, Failure> {
-        let span = view.span()?;
-        behaviour.set_jobs()?;
-        let progress = Progress::new(behaviour.quiet);
-        let symbolizer = symbols.symbolizer(&progress);
-        Ok(Printer { view, symbolizer, behaviour, outputs, span, merges: false, progress })
+        let reader = Reader::new(view, symbols, behaviour)?;
+        Ok(Printer { view, behaviour, outputs, merges: false, reader })
     }
 
     /// Reports on every trace that can be read; the status tells whether all could.
     pub(super) fn print_all(&self, traces: &[PathBuf]) -> Result<u8, Failure> {
-        let mut status = 0;
-        let mut reports: Vec<Report> = Vec::new();
-        let read = |path: &PathBuf| -> Result<Option<Report>, Failure> {
-            let trace = load::wanted(path, &self.span, self.view, &self.progress)?;
-            Ok(trace.map(|trace| self.report(trace)))
-        };
-        for report in load::each(traces, &self.progress, read) {
-            match report {
-                Ok(report) => reports.extend(report),
-                Err(failure) => status = failure.report(),
-            }
-        }
+        let Reports { all: mut reports, status, .. } = self.reader.all(traces, &self.selection());
+        reports.iter_mut().for_each(|report| report.next = next(report));
         if self.merges {
             let mut selection = self.outputs.selection(self.view);
             selection.fold = false;
@@ -98,14 +80,19 @@ impl<'a> Printer<'a> {
         Ok(if status == 0 { found } else { status })
     }
 
-    /// The report on a trace.
-    pub(super) fn report(&self, trace: Trace) -> Report {
+    /// The stacks of each trace that are wanted: all, where they are still to be added up.
+    fn selection(&self) -> Selection {
         let mut selection = self.outputs.selection(self.view);
         if self.merges {
             selection = Selection { group_by: GroupBy::Stack, fold: false, ..selection.all_of_them() };
             selection.filter.suppressed = true;
         }
-        let mut report = load::report(trace, &selection, self.view, &self.symbolizer, &self.progress);
+        selection
+    }
+
+    /// The report on a trace.
+    pub(super) fn report(&self, trace: Trace) -> Report {
+        let mut report = self.reader.report(trace, &self.selection());
         report.next = next(&report);
         report
     }

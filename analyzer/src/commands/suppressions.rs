@@ -1,13 +1,11 @@
 //! `leak-analyze suppressions TRACE…`: suppressions for what is found.
 
 use super::failure::Failure;
-use super::load;
+use super::load::{Reader, Reports};
 use super::options::{Behaviour, SymbolOptions, View};
 use super::output::{to_stdout, write_file};
-use super::progress::Progress;
 use crate::analysis::Rule;
 use crate::export::Suppressions;
-use crate::report::Report;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -47,23 +45,8 @@ Examples:
 /// Writes those of every trace that can be read; the status tells whether all could.
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let Options { traces, output, format, view, symbols, behaviour } = options;
-    let span = view.span()?;
-    behaviour.set_jobs()?;
-    let progress = Progress::new(behaviour.quiet);
-    let selection = view.selection(true).all_of_them();
-    let mut status = 0;
-    let mut reports: Vec<Report> = Vec::new();
-    let symbolizer = symbols.symbolizer(&progress);
-    let read = |path: &PathBuf| -> Result<Option<Report>, Failure> {
-        let trace = load::wanted(path, &span, &view, &progress)?;
-        Ok(trace.map(|trace| load::report(trace, &selection, &view, &symbolizer, &progress)))
-    };
-    for report in load::each(&traces, &progress, read) {
-        match report {
-            Ok(report) => reports.extend(report),
-            Err(failure) => status = failure.report(),
-        }
-    }
+    let reader = Reader::new(&view, &symbols, &behaviour)?;
+    let Reports { all: reports, status, .. } = reader.all(&traces, &view.selection(true).all_of_them());
     let rules = rules(&view);
     let write = |out: &mut dyn Write| -> io::Result<()> {
         let count = format.write(out, &reports, &rules)?;

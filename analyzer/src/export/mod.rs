@@ -17,10 +17,8 @@ mod suppressions;
 pub use crate::analysis::Value;
 pub use suppressions::Suppressions;
 
-use crate::report::Report;
-use std::ffi::OsStr;
+use crate::report::{Report, names};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A format of other tools.
@@ -50,9 +48,8 @@ impl Format {
 
     /// The format that a file's name stands for.
     pub fn from_path(path: &Path) -> Option<Format> {
-        let name = path.file_name().unwrap_or_else(|| OsStr::new("")).as_bytes();
-        let of_name = |(_, ending, _): &&(&str, &str, Format)| name.ends_with(ending.as_bytes());
-        Format::ALL.iter().find(of_name).map(|(.., format)| *format)
+        let mut all = Format::ALL.into_iter();
+        all.find(|(_, ending, _)| names::has_ending(path, ending)).map(|(.., format)| format)
     }
 
     /// Whether a terminal cannot show it.

@@ -2,7 +2,7 @@
 
 use super::{Options, Value};
 use crate::analysis::{Frame, StackEntry};
-use crate::report::{Report, escape, names};
+use crate::report::{Report, counted, escape, names};
 use crate::trace::{StackEnd, Trace};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -59,8 +59,11 @@ pub(super) fn title(reports: &[Report], value: Value) -> String {
     format!("{} of {}{more}", value.name(), processes.join(", "))
 }
 
-/// The name of a process and its id.
+/// The name of a process and its id; of several that were added up, how many they are.
 pub(super) fn process_name(report: &Report) -> String {
+    if !report.parts.is_empty() {
+        return counted(report.parts.len() as u64, "process");
+    }
     let process = &report.trace.process;
     let path =
         process.command.first().filter(|_| process.executable.is_empty()).unwrap_or(&process.executable);

@@ -1,10 +1,8 @@
 //! The formats of CI systems.
 
 use super::{Judgement, SourceRoot, github, junit, sarif};
-use crate::report::Report;
-use std::ffi::OsStr;
+use crate::report::{Report, names};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// A format that a CI system reads.
@@ -19,15 +17,17 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format with its name.
-    pub const ALL: [(&str, Format); 3] =
-        [("sarif", Format::Sarif), ("junit", Format::Junit), ("github", Format::Github)];
+    /// Every format with its name and how names of its files end.
+    pub const ALL: [(&str, &[&str], Format); 3] = [
+        ("sarif", &[".sarif", ".sarif.json"], Format::Sarif),
+        ("junit", &[".xml"], Format::Junit),
+        ("github", &[], Format::Github),
+    ];
 
     /// The format that a file's name stands for.
     pub fn from_path(path: &Path) -> Option<Format> {
-        let name = path.file_name().unwrap_or_else(|| OsStr::new("")).as_bytes();
-        let endings = [(".sarif", Format::Sarif), (".sarif.json", Format::Sarif), (".xml", Format::Junit)];
-        endings.into_iter().find(|(ending, _)| name.ends_with(ending.as_bytes())).map(|(_, format)| format)
+        let is_its = |endings: &[&str]| endings.iter().any(|ending| names::has_ending(path, ending));
+        Format::ALL.into_iter().find(|(_, endings, _)| is_its(endings)).map(|(.., format)| format)
     }
 
     /// Writes what a gate says of reports.

@@ -25,7 +25,7 @@ pub use source::SourceRoot;
 pub use text::write as write_text;
 
 use crate::analysis::{Finding, Fingerprint, Rule, Subject, findings, suppressed};
-use crate::report::{Report, ending, unchecked_because};
+use crate::report::{Report, base, ending, unchecked_because};
 use crate::trace::{Checked, Ending, Trace};
 use globset::GlobMatcher;
 use libleak_format::header::Allocator;
@@ -107,12 +107,10 @@ impl Outcome {
             Outcome::Undecided => 3,
         }
     }
-}
 
-impl Outcome {
-    /// What several judgements come to: the worst of them.
+    /// What several judgements come to: the worst of them; of none nothing is known.
     pub fn of(judgements: &[Judgement]) -> Outcome {
-        judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Passed)
+        judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided)
     }
 }
 
@@ -236,8 +234,7 @@ impl Gate {
     }
 
     fn may_be_unchecked(&self, report: &Report) -> bool {
-        let executable = &report.trace.process.executable;
-        let name = executable.rsplit('/').next().unwrap_or(executable);
+        let name = base(&report.trace.process.executable);
         self.unchecked.iter().any(|glob| glob.is_match(name))
     }
 }
@@ -255,7 +252,7 @@ pub fn doubt(report: &Report, asks_for_kinds: bool) -> Option<String> {
     let is_known = matches!(trace.settings.checked, Checked::Done { .. }) || trace.ending == Ending::Exec;
     (asks_for_kinds && !is_known).then(|| {
         let why = match trace.ending {
-            _ if crash(trace).is_some() => {
+            Ending::Signal { number } if is_crash(number) => {
                 format!("the program crashed by itself, {}", ending(trace.ending))
             }
             Ending::Signal { .. } => format!("the program was {}", ending(trace.ending)),
@@ -268,12 +265,16 @@ pub fn doubt(report: &Report, asks_for_kinds: bool) -> Option<String> {
     })
 }
 
-/// How a program crashed, if it did: by a signal that means an error of its own.
-fn crash(trace: &Trace) -> Option<String> {
+/// Whether a signal means an error of the program's own.
+fn is_crash(signal: u32) -> bool {
     const ERRORS: [i32; 7] =
         [libc::SIGILL, libc::SIGTRAP, libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGSEGV, libc::SIGSYS];
-    let is_error = |number: u32| ERRORS.iter().any(|known| *known as u32 == number);
-    matches!(trace.ending, Ending::Signal { number } if is_error(number)).then(|| ending(trace.ending))
+    ERRORS.iter().any(|known| *known as u32 == signal)
+}
+
+/// How a program crashed by itself, if it did.
+fn crash(trace: &Trace) -> Option<String> {
+    matches!(trace.ending, Ending::Signal { number } if is_crash(number)).then(|| ending(trace.ending))
 }
 
 fn retain<T>(all: &mut Vec<T>, kept: &[bool]) {

@@ -2,10 +2,9 @@
 
 use super::estimates::{self, Wording};
 use super::human::{count, counted, duration, size};
-use super::json::{check_seconds, end_name, mode_name, rounded, unchecked_because};
-use super::text::{Style, WIDTH, command, ending, wrap};
-use super::{escape, names};
-use super::{json_text, lost};
+use super::json::{check_seconds, end_name, mode_name, rounded};
+use super::text::{Style, WIDTH, wrap};
+use super::{command, ending, escape, json_text, lost, names, unchecked_because};
 use crate::analysis::{Totals, totals};
 use crate::symbols::{DebugSource, ModuleReport};
 use crate::trace::{Checked, Ending, Estimate, Lost, Module, RingSummary, Trace};
@@ -114,7 +113,7 @@ impl Info {
     /// `done at 12 min 4 s, it took 16 ms`
     fn check(&self) -> String {
         let checked = self.trace.settings.checked;
-        if let Some(why) = unchecked_because(checked, self.trace.ending) {
+        if let Some(why) = unchecked_because(&self.trace) {
             return format!("not made: {why}");
         }
         let at = self.checked_at().map(|seconds| format!(" at {}", duration(seconds))).unwrap_or_default();
@@ -230,7 +229,7 @@ impl Info {
             counted_live_bytes: self.trace.heap.live_bytes,
             undecided_operations: self.trace.undecided.len(),
             checked: matches!(settings.checked, Checked::Done { .. }),
-            unchecked_because: unchecked_because(settings.checked, *ending),
+            unchecked_because: unchecked_because(&self.trace),
             checked_at_s: self.checked_at().map(rounded),
             check_s: check_seconds(settings.checked),
             wrong_frees: self.trace.wrong_frees.len(),

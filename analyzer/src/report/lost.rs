@@ -1,7 +1,7 @@
 //! Puts into words what a trace does not hold and what that means for the numbers.
 
-use super::human::{count, counted, duration};
-use crate::trace::{Ending, Lost, Settings, Trace, Undecided};
+use super::human::{count, counted, duration, size};
+use crate::trace::{Checked, Ending, Lost, Settings, Trace, Undecided};
 use libleak_format::header::{Allocator, Attach, Fallback};
 use libleak_format::threads::Operation;
 
@@ -94,6 +94,36 @@ pub(super) fn losses(lost: &Lost) -> Vec<String> {
         ),
     ];
     sentences.into_iter().flatten().collect()
+}
+
+/// What the first line says where numbers are neither whole nor estimates.
+pub(super) const NOT_ALL: &str = "NOT every allocation recorded";
+
+/// What part of the process's allocations is in its trace, as a fact of a report's first line.
+pub(crate) fn recorded(trace: &Trace) -> String {
+    match trace.settings.sample_bytes {
+        _ if !is_seen(&trace.settings) => NOT_ALL.to_owned(),
+        Some(bytes) => format!("sampled every {} on average", size(bytes)),
+        None if trace.lost.dropped_events > 0 || trace.lost.untracked_blocks > 0 => NOT_ALL.to_owned(),
+        None => "every allocation recorded".to_owned(),
+    }
+}
+
+/// Whether libleak stood before every allocator of the process: what another one hands out by itself is in no number.
+pub(super) fn is_seen(settings: &Settings) -> bool {
+    settings.allocator & (Allocator::EXECUTABLE | Allocator::AHEAD) == 0
+}
+
+/// Why there is no leak check; `None` if there is one.
+pub(crate) fn unchecked_because(trace: &Trace) -> Option<&'static str> {
+    match (trace.settings.checked, trace.ending) {
+        (Checked::Done { .. }, _) => None,
+        (Checked::Not(why), _) => Some(why),
+        (Checked::Missing, Ending::Running) => Some("the process is still running"),
+        (Checked::Missing, Ending::Exec) => Some("the process was replaced by exec"),
+        (Checked::Missing, Ending::Signal { .. }) => Some("a signal ended the process"),
+        (Checked::Missing, _) => Some("the process ended without notice"),
+    }
 }
 
 /// One sentence for each thing that is missing but touches no number in the report.

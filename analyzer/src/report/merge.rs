@@ -1,7 +1,9 @@
 //! Several reports as one.
 
 use super::Report;
-use crate::analysis::{Selection, Shift, Summary, Suppressed, Totals, WrongFrees, merge, merge_wrong_frees};
+use crate::analysis::{
+    GroupBy, Selected, Selection, Shift, Summary, Suppressed, Totals, merge, merge_wrong_frees,
+};
 use crate::trace::Trace;
 
 impl Report {
@@ -10,43 +12,21 @@ impl Report {
     pub fn merged(mut reports: Vec<Report>, selection: &Selection) -> Option<Report> {
         let traces: Vec<&Trace> = reports.iter().map(|report| &report.trace).collect();
         let trace = Trace::merged(&traces)?;
-        let mut next = Shift::default();
-        let parts: Vec<Shift> = traces
-            .iter()
-            .map(|trace| {
-                let part = next;
-                next.modules += trace.modules.len();
-                next.threads += trace.threads.len();
-                part
-            })
-            .collect();
-        let of = |part: &Shift| *part;
-        let stacks = reports.iter_mut().map(|report| std::mem::take(&mut report.selected));
-        let warnings: Vec<Vec<String>>;
-        let stacks = {
-            let taken: Vec<_> = stacks.collect();
-            warnings = taken.iter().map(|selected| selected.warnings.clone()).collect();
-            taken.into_iter().zip(parts.iter().map(of)).collect()
-        };
-        for (report, warnings) in reports.iter_mut().zip(warnings) {
-            report.selected.warnings = warnings;
+        let (mut stacks, mut wrong_frees) = (Vec::new(), Vec::new());
+        let mut part = Shift::default();
+        for Report { selected, wrong_frees: wrong, trace, .. } in &mut reports {
+            // They stay where they are told of.
+            let warnings = selected.warnings.clone();
+            stacks.push((std::mem::replace(selected, Selected { warnings, ..Selected::default() }), part));
+            wrong_frees.push((std::mem::take(wrong), part));
+            part.modules += trace.modules.len();
+            part.threads += trace.threads.len();
         }
-        let wrong: Vec<(WrongFrees, Shift)> = reports
-            .iter_mut()
-            .map(|report| std::mem::take(&mut report.wrong_frees))
-            .zip(parts.iter().map(of))
-            .collect();
-        let all = merge(
-            &trace,
-            stacks,
-            &Selection { top: None, group_by: Default::default(), ..selection.clone() },
-        );
-        let own = || all.stacks.iter().map(|entry| &entry.group);
-        let is_own_heap = |group: &&crate::analysis::Group| {
-            group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping()
-        };
-        let outstanding_stacks = own().filter(is_own_heap).count() + all.filtered;
-        let growth = Summary::of(own());
+        let all =
+            merge(&trace, stacks, &Selection { top: None, group_by: GroupBy::Stack, ..selection.clone() });
+        let groups = || all.stacks.iter().map(|entry| &entry.group);
+        let outstanding_stacks = groups().filter(|group| group.is_own_heap()).count() + all.filtered;
+        let growth = Summary::of(groups());
         // Once more, of what is shown.
         let mut shown = all;
         shown.stacks.retain(|entry| selection.filter.suppressed || entry.group.suppressed_by.is_none());
@@ -58,7 +38,7 @@ impl Report {
             suppressed: suppressed(&reports),
             suppression_warnings: Vec::new(),
             memory_limit: None,
-            wrong_frees: merge_wrong_frees(wrong),
+            wrong_frees: merge_wrong_frees(wrong_frees),
             selected,
             trace,
             is_kept: false,

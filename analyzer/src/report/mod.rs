@@ -15,6 +15,7 @@ mod lost;
 mod markdown;
 mod merge;
 pub(crate) mod names;
+mod process;
 mod text;
 mod verdict;
 mod wrong_frees;
@@ -26,16 +27,19 @@ pub use finding::sentence;
 pub use human::{count, counted, duration, share, size, size_range};
 pub use info::{Info, ModuleInfo};
 pub use json_text::write as write_pretty;
+pub(crate) use lost::{recorded, unchecked_because};
 pub use markdown::{Page, add as add_markdown, escape as escape_markdown, process as markdown_process};
 pub use names::{base, start_of};
-pub use text::{Layout, Text, WIDTH, command, ending, wrap};
+pub use process::{command, ending};
+pub use text::{Layout, Text, WIDTH, wrap};
 
 use crate::analysis::{
-    Group, Names, Selected, Selection, Summary, Suppressed, Totals, WrongFrees, judge, outstanding, select,
+    Names, Selected, Selection, Summary, Suppressed, Totals, WrongFrees, judge, outstanding, select,
     suppress, totals,
 };
 use crate::trace::{Site, Trace};
 use std::io;
+use std::path::Path;
 
 /// What is to be shown of one trace.
 pub struct Report {
@@ -43,7 +47,7 @@ pub struct Report {
     pub trace: Trace,
     /// What its process did in all.
     pub totals: Totals,
-    /// Stacks with outstanding heap blocks of the process's own, before any filter.
+    /// Stacks with outstanding heap blocks of the process's own, before any filter; those that look alike are one, as far as is known.
     pub outstanding_stacks: usize,
     /// What grows, before any filter.
     pub growth: Summary,
@@ -76,14 +80,12 @@ impl Report {
             suppressions.add_built_in();
         }
         let suppressed = suppress(&trace, &mut groups, &suppressions, names);
-        let is_own_heap =
-            |group: &Group| group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping();
-        let outstanding_stacks = groups.iter().filter(|group| is_own_heap(group)).count();
+        let outstanding_stacks = groups.iter().filter(|group| group.is_own_heap()).count();
         let growth = Summary::of(groups.iter());
         let selected = select(&trace, groups, selection, names);
         Report {
             totals: totals(&trace),
-            outstanding_stacks,
+            outstanding_stacks: outstanding_stacks - selected.look_alikes,
             growth,
             suppressed,
             suppression_warnings: suppressions.warnings,
@@ -140,11 +142,6 @@ impl Report {
     }
 }
 
-/// Why the leak check of a trace was not made; `None` if it was.
-pub fn unchecked_because(trace: &Trace) -> Option<&'static str> {
-    json::unchecked_because(trace.settings.checked, trace.ending)
-}
-
 /// A format that reports are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -159,23 +156,18 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format with its name.
-    pub const ALL: [(&str, Format); 4] = [
-        ("text", Format::Text),
-        ("json", Format::Json),
-        ("html", Format::Html),
-        ("markdown", Format::Markdown),
+    /// Every format with its name and how names of its files end.
+    pub const ALL: [(&str, &[&str], Format); 4] = [
+        ("text", &[".txt"], Format::Text),
+        ("json", &[".json"], Format::Json),
+        ("html", &[".html", ".htm"], Format::Html),
+        ("markdown", &[".md"], Format::Markdown),
     ];
 
-    /// The format that the extension of a file's name stands for.
-    pub fn from_extension(extension: &str) -> Option<Format> {
-        match extension {
-            "txt" => Some(Format::Text),
-            "json" => Some(Format::Json),
-            "md" => Some(Format::Markdown),
-            "html" | "htm" => Some(Format::Html),
-            _ => None,
-        }
+    /// The format that a file's name stands for.
+    pub fn from_path(path: &Path) -> Option<Format> {
+        let is_its = |endings: &[&str]| endings.iter().any(|ending| names::has_ending(path, ending));
+        Format::ALL.into_iter().find(|(_, endings, _)| is_its(endings)).map(|(.., format)| format)
     }
 
     /// Writes reports to `out`: in text one after the other, in JSON one object or an array of several, in HTML one page with all of them.

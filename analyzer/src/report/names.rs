@@ -2,6 +2,8 @@
 
 use crate::symbols::without_parameters;
 use std::borrow::Cow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// A function's name in at most `width` characters: without parameters, then without what stands in template brackets,
 /// then without its middle.
@@ -36,6 +38,11 @@ pub fn file(path: &str) -> &str {
         (Some(_), Some(second)) => &path[second + 1..],
         _ => path,
     }
+}
+
+/// Whether the name of the file at `path` ends so.
+pub(crate) fn has_ending(path: &Path, ending: &str) -> bool {
+    path.file_name().is_some_and(|name| name.as_bytes().ends_with(ending.as_bytes()))
 }
 
 /// The last part of a path.

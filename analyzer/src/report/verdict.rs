@@ -1,9 +1,8 @@
 //! The answer in a sentence: how bad it is, and why.
 
 use super::human::{counted, size};
-use super::{Report, growth, json, wrong_frees};
+use super::{Report, growth, lost, unchecked_because, wrong_frees};
 use crate::analysis::{Finding, Rule, Severity};
-use crate::trace::Checked;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,16 +44,16 @@ impl Headline {
                 (blocks.saturating_add(finding.blocks), bytes.saturating_add(finding.bytes))
             })
         };
-        let lost = |rule, how: &str| {
+        let amount_lost = |rule, how: &str| {
             let (blocks, bytes) = of(rule);
             (blocks > 0).then(|| format!("{} in {} {how} lost", size(bytes), counted(blocks, "block")))
         };
         let wrong = wrong_frees::summary(&report.wrong_frees).map(|what| format!("wrong frees, {what}"));
         let mut reasons: Vec<String> = [
             growth::summary(report),
-            lost(Rule::Definite, "definitely"),
+            amount_lost(Rule::Definite, "definitely"),
             wrong,
-            lost(Rule::Possible, "possibly"),
+            amount_lost(Rule::Possible, "possibly"),
         ]
         .into_iter()
         .flatten()
@@ -79,12 +78,15 @@ impl Headline {
 /// Why nobody can say that all is well.
 fn unseen(report: &Report) -> impl Iterator<Item = String> {
     let trace = &report.trace;
-    let unchecked = json::unchecked_because(trace.settings.checked, trace.ending)
-        .filter(|_| report.has_outstanding() && !matches!(trace.settings.checked, Checked::Done { .. }))
+    let unchecked = unchecked_because(trace)
+        .filter(|_| report.has_outstanding())
         .map(|why| format!("what is lost is not known, as no leak check was made: {why}"));
     let nothing =
         (report.totals.heap.allocations.value() == 0).then(|| "no allocation was recorded".to_owned());
+    let unseen = (!lost::is_seen(&trace.settings)).then(|| {
+        "an allocator that libleak does not see is used: what that hands out was not recorded".to_owned()
+    });
     let dropped = trace.lost.dropped_events.saturating_add(trace.lost.untracked_blocks);
     let dropped = (dropped > 0).then(|| format!("{} could not be recorded", counted(dropped, "operation")));
-    [unchecked, nothing, dropped].into_iter().flatten()
+    [unchecked, nothing, unseen, dropped].into_iter().flatten()
 }

@@ -49,15 +49,19 @@ impl KindCounts {
         })
     }
 
-    /// Each kind with its name and its blocks, of `live` in all; what is not here is unknown.
-    pub fn each(&self, live: Amount) -> [(&'static str, Amount); Kind::ALL.len() + 1] {
+    /// The blocks of unknown kind, of `live` in all.
+    pub fn unknown(&self, live: Amount) -> Amount {
         let known = self.known();
-        let unknown = Amount {
+        Amount {
             blocks: live.blocks.saturating_sub(known.blocks),
             bytes: live.bytes.saturating_sub(known.bytes),
-        };
+        }
+    }
+
+    /// Each kind with its name and its blocks, of `live` in all.
+    pub fn each(&self, live: Amount) -> [(&'static str, Amount); Kind::ALL.len() + 1] {
         let kinds = Kind::ALL.map(|kind| (kind.name(), self.of(kind)));
-        std::array::from_fn(|place| kinds.get(place).copied().unwrap_or(("unknown", unknown)))
+        std::array::from_fn(|place| kinds.get(place).copied().unwrap_or(("unknown", self.unknown(live))))
     }
 
     /// Adds other blocks.

@@ -3,7 +3,7 @@
 use super::births::Births;
 use super::by_thread::{ByThread, ThreadShare};
 use super::estimate::{Estimate, Rate, Rates};
-use super::kinds::{Findings, KindCounts};
+use super::kinds::{Amount, Findings, KindCounts};
 use super::table::Table;
 use super::warnings::Warnings;
 use libleak_format::kinds::{Kind, Verdict};
@@ -41,6 +41,13 @@ pub struct LiveSummary {
     pub kinds: KindCounts,
     /// Bytes of blocks that were not born within the part of the run that is looked at; none of the above counts them.
     pub outside: Estimate,
+}
+
+impl LiveSummary {
+    /// Those of unknown kind.
+    pub fn unknown(&self) -> Amount {
+        self.kinds.unknown(Amount { blocks: self.blocks.value(), bytes: self.bytes.value() })
+    }
 }
 
 /// An outstanding block and how it came to be recorded; `None` if its key names a rate that the trace does not have.

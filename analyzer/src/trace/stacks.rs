@@ -30,6 +30,7 @@ pub enum StackEnd {
 }
 
 /// Names a stack. Two stacks of one trace have equal ids if and only if their frames and ends are equal.
+#[cfg_attr(test, derive(Default))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StackId(u32);
 

@@ -164,13 +164,8 @@ struct Part {
 impl Part {
     /// Those that a group has.
     fn all(group: &Group) -> Vec<Part> {
-        let (live, known) = (&group.live, group.live.kinds.known());
-        let unknown = Amount {
-            blocks: live.blocks.value().saturating_sub(known.blocks),
-            bytes: live.bytes.value().saturating_sub(known.bytes),
-        };
-        let kinds = Kind::ALL.map(|kind| Part { kind: Some(kind), amount: live.kinds.of(kind) });
-        let all = kinds.into_iter().chain([Part { kind: None, amount: unknown }]);
+        let kinds = Kind::ALL.map(|kind| Part { kind: Some(kind), amount: group.live.kinds.of(kind) });
+        let all = kinds.into_iter().chain([Part { kind: None, amount: group.live.unknown() }]);
         all.filter(|part| part.amount.blocks > 0).collect()
     }
 }

@@ -55,11 +55,11 @@ Exit status:
 pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let printer = Printer::new(&options.reporting)?;
     let recorded = process::find(options.pid)?;
-    check(&recorded, &options, &printer.progress)?;
-    printer.progress.say("reading the trace");
-    let trace = Trace::open_within(&recorded.path, &printer.span, Some(recorded.pid));
+    check(&recorded, &options, &printer.reader.progress)?;
+    printer.reader.progress.say("reading the trace");
+    let trace = Trace::open_within(&recorded.path, &printer.reader.span, Some(recorded.pid));
     let trace = trace.map_err(|error| Failure::file(&recorded.path, error))?;
-    printer.progress.clear();
+    printer.reader.progress.clear();
     if !matches!(trace.settings.checked, Checked::Done { .. }) {
         return Err(if trace.ending == Ending::Running {
             undecided(

@@ -37,7 +37,12 @@ impl Summary<'_> {
             return Ok(Outcome::Undecided);
         }
         if traces.program.is_none() && traces.others.is_empty() {
-            complain("no trace was written: the program was not recorded (LIBLEAK_LOG=debug may say why)");
+            complain(match self.options.recording.only {
+                Some(_) => {
+                    "no trace was written: perhaps no executable is called as --only says (LIBLEAK_LOG=debug may say why)"
+                }
+                None => "no trace was written: the program was not recorded (LIBLEAK_LOG=debug may say why)",
+            });
             self.recording.discard();
             return Ok(Outcome::Undecided);
         }
@@ -63,7 +68,7 @@ impl Summary<'_> {
         gate.program = Some(traces.executable.clone());
         self.options.gate.maintain(&mut gate, reports, traces.left_out == 0)?;
         let judgements = gate.judge_all(reports);
-        let mut outcome = judgements.iter().map(Judgement::outcome).max().unwrap_or(Outcome::Undecided);
+        let mut outcome = Outcome::of(&judgements);
         for (report, judgement) in reports.iter_mut().zip(&judgements) {
             let is_good = judgement.outcome() == Outcome::Passed;
             report.is_kept &= !self.recording.is_temporary || self.is_copied(report) || !is_good;

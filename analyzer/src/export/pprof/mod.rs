@@ -10,7 +10,7 @@ mod proto;
 use super::stacks::process_name;
 use super::{Options, Value};
 use crate::analysis::{Frame, StackEntry};
-use crate::report::{Report, escape};
+use crate::report::{Report, escape, recorded};
 use crate::trace::{Amount, Module};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -94,7 +94,7 @@ impl Builder<'_> {
         let process = process_name(report);
         let how = match report.trace.settings.sample_bytes {
             Some(mean) => format!("one allocation in {mean} bytes recorded, numbers are estimates"),
-            None => "every allocation recorded".to_owned(),
+            None => recorded(&report.trace),
         };
         let warnings = report.warnings().into_iter().map(|warning| escape(&warning).into_owned());
         for comment in std::iter::once(format!("{process}: {how}")).chain(warnings) {

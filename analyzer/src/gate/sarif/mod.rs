@@ -96,6 +96,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     let cases = cases(reports, judgements);
     let outcome = Outcome::of(judgements);
+    let is_decided = outcome != Outcome::Undecided && judgements.iter().all(|one| one.undecided.is_none());
     let mut notifications = notifications(reports, judgements);
     if let Some(more) = cases.len().checked_sub(MAX_RESULTS).filter(|more| *more > 0) {
         let what = format!("{} more findings, none worse than these, are left out", count(more as u64));
@@ -115,7 +116,7 @@ pub(super) fn write(
                 },
             },
             invocations: [Invocation {
-                execution_successful: judgements.iter().all(|judgement| judgement.undecided.is_none()),
+                execution_successful: is_decided,
                 exit_code: outcome.status(),
                 exit_code_description: outcome.name(),
                 tool_execution_notifications: notifications,

@@ -2,8 +2,9 @@
 
 use super::{Diff, amount, signed};
 use crate::analysis::{Amounts, Change, Side, Status, Value};
-use crate::report::text::{Style, Text, WIDTH, command, ending, wrap, write_frames};
+use crate::report::text::{Style, Text, WIDTH, wrap, write_frames};
 use crate::report::{Layout, Report, counted, duration, escape, names, size};
+use crate::report::{command, ending};
 use libleak_format::Origin;
 use std::io;
 

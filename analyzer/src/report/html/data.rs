@@ -7,9 +7,10 @@ use super::stacks::{LeftOut, Stacks, choose};
 use crate::analysis::{Finding, Rule, Severity, StackEntry, Subject, Usage, Verdict, findings};
 use crate::report::advice::Advice;
 use crate::report::finding::sentence;
-use crate::report::text::{Layout, Text, ending};
+use crate::report::process::programs;
+use crate::report::text::{Layout, Text};
 use crate::report::verdict::Headline;
-use crate::report::{Report, command, lost, size, wrong_frees};
+use crate::report::{Report, command, counted, ending, lost, recorded, size, unchecked_because, wrong_frees};
 use crate::trace::{Amount, CensusPart, Estimate};
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -41,7 +42,8 @@ pub(super) struct Page {
 struct ReportData {
     command: u32,
     executable: u32,
-    pid: u32,
+    /// `None` of several processes.
+    pid: Option<u32>,
     host: u32,
     trace: u32,
     trace_bytes: u64,
@@ -169,23 +171,23 @@ impl ReportData {
             format!("{} in {} blocks, suppressed by {}", size(done.bytes), done.blocks, done.rule)
         });
         let quiet = quiet.collect();
-        let mode = match trace.settings.sample_bytes {
-            None => "every allocation recorded".to_owned(),
-            Some(bytes) => format!("sampled every {} on average", size(bytes)),
+        let who = match report.parts.len() as u64 {
+            0 => command(&trace.process),
+            parts => format!("{} of {}", counted(parts, "process"), programs(&report.parts)),
         };
         ReportData {
-            command: adder.string(&command(&trace.process)),
+            command: adder.string(&who),
             executable: adder.string(&trace.process.executable),
-            pid: trace.process.pid,
+            pid: report.parts.is_empty().then_some(trace.process.pid),
             host: adder.string(&trace.process.host),
             trace: adder.string(&trace.path.to_string_lossy()),
             trace_bytes: trace.size,
             started: trace.clock.started(),
             duration: trace.duration.map(short),
             end: adder.string(&ending(trace.ending)),
-            mode: adder.string(&mode),
+            mode: adder.string(&recorded(trace)),
             sampled: trace.settings.sample_bytes.is_some(),
-            checked: crate::report::unchecked_because(trace).is_none(),
+            checked: unchecked_because(trace).is_none(),
             all: chosen.iter().any(|entry| entry.group.live.blocks.value() == 0),
             left_out,
             level: headline.level.name(),

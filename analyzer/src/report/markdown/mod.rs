@@ -7,9 +7,10 @@ mod page;
 
 pub use page::Page;
 
-use super::text::{Layout, Text, ending};
-use super::{Report, command, count, counted, duration, growth, names, size, unchecked_because, wrong_frees};
-use crate::analysis::{Frame, Rule, StackEntry, WrongFree, findings};
+use super::process::{programs, short_command};
+use super::text::{Layout, Text};
+use super::{Report, count, counted, duration, ending, growth, names, size, unchecked_because, wrong_frees};
+use crate::analysis::{Frame, Rule, StackEntry, StackGroup, WrongFree, findings};
 pub use inline::code as escape;
 use inline::{code, code_element, fenced};
 use libleak_format::kinds::Kind;
@@ -59,14 +60,7 @@ pub fn add<'a>(page: &mut Page, reports: impl Iterator<Item = &'a Report>, layou
 
 /// The command line of a process, as code.
 pub fn process(report: &Report) -> String {
-    let whole = command(&report.trace.process);
-    // Of a long path the name says the most.
-    let short = match whole.split_once(' ') {
-        _ if whole.chars().count() <= MAX_COMMAND => whole,
-        Some((program, arguments)) => format!("{} {arguments}", names::base(program)),
-        None => names::base(&whole).to_owned(),
-    };
-    code(&names::start_of(&short, MAX_COMMAND))
+    code(&short_command(&report.trace.process, MAX_COMMAND))
 }
 
 /// A row of the table.
@@ -76,9 +70,11 @@ enum Subject<'a> {
     Stack(&'a StackEntry),
 }
 
+/// What is told of a report: where stacks are added up, they are told as groups.
 fn subjects(report: &Report) -> impl Iterator<Item = Subject<'_>> {
     let wrong = report.wrong_frees.found.iter().map(Subject::WrongFree);
-    let stacks = report.selected.stacks.iter().filter(|entry| entry.group.suppressed_by.is_none());
+    let stacks = report.selected.stacks.iter().filter(|_| report.selected.groups.is_none());
+    let stacks = stacks.filter(|entry| entry.group.suppressed_by.is_none());
     wrong.chain(stacks.map(Subject::Stack))
 }
 
@@ -87,7 +83,14 @@ fn head(report: &Report, subjects: &[Subject]) -> String {
     let trace = &report.trace;
     let mut facts: Vec<String> = trace.duration.map(duration).into_iter().collect();
     facts.push(ending(trace.ending));
-    let mut text = format!("### {} (pid {}): {}\n\n", process(report), trace.process.pid, facts.join(", "));
+    let who = match report.parts.len() as u64 {
+        0 => format!("{} (pid {})", process(report), trace.process.pid),
+        parts => {
+            let programs = names::start_of(&programs(&report.parts), MAX_COMMAND).into_owned();
+            format!("{} of {}", counted(parts, "process"), code(&programs))
+        }
+    };
+    let mut text = format!("### {who}: {}\n\n", facts.join(", "));
     let headline = [
         growth::summary(report),
         wrong_frees::summary(&report.wrong_frees).map(|line| format!("wrong frees {line}")),
@@ -103,6 +106,9 @@ fn head(report: &Report, subjects: &[Subject]) -> String {
     if warnings.len() > MAX_WARNINGS {
         text.push_str(&format!("- {} more notes\n", warnings.len() - MAX_WARNINGS));
     }
+    if let Some(groups) = &report.selected.groups {
+        text.push_str(&table_of_groups(groups, report));
+    }
     if subjects.is_empty() {
         text.push('\n');
         return text;
@@ -113,7 +119,8 @@ fn head(report: &Report, subjects: &[Subject]) -> String {
     for (index, subject) in subjects.iter().enumerate().take(MAX_ROWS) {
         text.push_str(&subject.row(index + 1));
     }
-    let more = (subjects.len().saturating_sub(MAX_ROWS) + report.selected.more) as u64;
+    let cut = if report.selected.groups.is_none() { report.selected.more } else { 0 };
+    let more = (subjects.len().saturating_sub(MAX_ROWS) + cut) as u64;
     if more > 0 {
         text.push_str(&format!("\n{} not in this table\n", counted(more, "more stack")));
     }
@@ -124,6 +131,34 @@ fn head(report: &Report, subjects: &[Subject]) -> String {
         ));
     }
     text.push('\n');
+    text
+}
+
+/// What stacks add up to.
+fn table_of_groups(groups: &[StackGroup], report: &Report) -> String {
+    let by = report.selected.grouped_by.name();
+    let mut text = format!("\n| | {by} | bytes | blocks | stacks |\n| ---: | --- | ---: | ---: | ---: |\n");
+    for (index, group) in groups.iter().enumerate().take(MAX_ROWS) {
+        let StackGroup { name, tid, stacks, usage, .. } = group;
+        let name = name.as_deref().map(|name| code(&names::end_of(name, MAX_NAME)));
+        let name = match (name, tid) {
+            (Some(name), Some(tid)) => format!("{name} ({tid})"),
+            (Some(name), None) => name,
+            (None, Some(tid)) => format!("thread {tid}"),
+            (None, None) => format!("of unknown {by}"),
+        };
+        let tilde = if usage.is_sampled() { "~" } else { "" };
+        let (bytes, blocks) = (size(usage.live_bytes.value()), count(usage.live_blocks.value()));
+        text.push_str(&format!(
+            "| {} | {name} | {tilde}{bytes} | {tilde}{blocks} | {} |\n",
+            index + 1,
+            count(*stacks as u64)
+        ));
+    }
+    let more = (groups.len().saturating_sub(MAX_ROWS) + report.selected.more_groups) as u64;
+    if more > 0 {
+        text.push_str(&format!("\n{} not in this table\n", counted(more, &format!("more {by}"))));
+    }
     text
 }
 
@@ -163,7 +198,7 @@ impl Subject<'_> {
         if entry.group.live.kinds.of(Kind::Reachable).blocks > 0 {
             words.push("reachable".to_owned());
         }
-        if entry.group.live.blocks.value() > entry.group.live.kinds.known().blocks {
+        if entry.group.live.unknown().blocks > 0 {
             words.push("unknown".to_owned());
         }
         if entry.group.inherited {

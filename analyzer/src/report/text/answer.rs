@@ -3,9 +3,11 @@
 use super::{Text, WIDTH};
 use crate::analysis::own_frame;
 use crate::report::estimates::Wording;
-use crate::report::json::unchecked_because;
-use crate::report::{Report, counted, duration, escape, growth, names, size, wrong_frees};
-use crate::trace::{Checked, Ending, Process};
+use crate::report::process::{ending, programs, short_command};
+use crate::report::{
+    Report, counted, duration, escape, growth, lost, names, size, unchecked_because, wrong_frees,
+};
+use crate::trace::{Amount, Checked};
 use libleak_format::kinds::Kind;
 use std::io;
 
@@ -28,38 +30,20 @@ fn title(text: &Text) -> String {
     }
     let mut facts: Vec<String> = trace.duration.map(duration).into_iter().collect();
     facts.push(ending(trace.ending));
-    facts.push(match trace.settings.sample_bytes {
-        None if trace.lost.dropped_events > 0 || trace.lost.untracked_blocks > 0 => {
-            "NOT every allocation recorded (see the end)".to_owned()
-        }
-        None => "every allocation recorded".to_owned(),
-        Some(bytes) => format!("sampled every {} on average", size(bytes)),
-    });
+    let recorded = lost::recorded(trace);
+    facts.push(if recorded == lost::NOT_ALL { format!("{recorded} (see the end)") } else { recorded });
     if matches!(trace.settings.checked, Checked::Done { .. }) {
         facts.push("leak check done".to_owned());
     }
     let facts = format!(" (pid {}): {}", trace.process.pid, facts.join(", "));
     let room = WIDTH.saturating_sub(facts.chars().count()).max(16);
-    let whole = command(&trace.process);
-    // Of a long path the name says the most.
-    let short = match whole.split_once(' ') {
-        _ if whole.chars().count() <= room => whole,
-        Some((program, arguments)) => format!("{} {arguments}", names::base(program)),
-        None => names::base(&whole).to_owned(),
-    };
-    format!("{}{facts}", names::start_of(&short, room))
+    format!("{}{facts}", short_command(&trace.process, room))
 }
 
-/// `3 processes: ./server, ./client; exit status 0 (2), ended by SIGINT`
+/// `3 processes: server, client; exit status 0 (2), ended by SIGINT`
 fn merged_title(parts: &[Report]) -> String {
-    let mut programs: Vec<String> = Vec::new();
     let mut endings: Vec<(String, u64)> = Vec::new();
     for part in parts {
-        let whole = command(&part.trace.process);
-        let program = names::base(whole.split(' ').next().unwrap_or_default()).to_owned();
-        if !programs.contains(&program) {
-            programs.push(program);
-        }
         let ending = ending(part.trace.ending);
         match endings.iter_mut().find(|known| known.0 == ending) {
             Some(known) => known.1 += 1,
@@ -71,43 +55,10 @@ fn merged_title(parts: &[Report]) -> String {
         _ => format!("{ending} ({times})"),
     };
     let endings: Vec<String> = endings.iter().map(times).collect();
-    let start = format!("{} processes: ", parts.len());
+    let start = format!("{}: ", counted(parts.len() as u64, "process"));
     let end = format!("; {}", endings.join(", "));
     let room = WIDTH.saturating_sub(start.chars().count() + end.chars().count()).max(24);
-    format!("{start}{}{end}", names::start_of(&programs.join(", "), room))
-}
-
-/// The command line, or what is known of it.
-pub fn command(process: &Process) -> String {
-    let words = process.command.iter().map(|word| escape(word));
-    let command = words.collect::<Vec<_>>().join(" ");
-    match (command.is_empty(), process.executable.is_empty()) {
-        (false, _) => command,
-        (true, false) => escape(&process.executable).into_owned(),
-        (true, true) => "a process".to_owned(),
-    }
-}
-
-/// How a process ended, as part of a sentence.
-pub fn ending(ending: Ending) -> String {
-    match ending {
-        Ending::Exit { status } => format!("exit status {status}"),
-        Ending::Signal { number } => format!("ended by {}", signal_name(number)),
-        Ending::Exec => "replaced by exec".to_owned(),
-        Ending::Running => "still running".to_owned(),
-        Ending::Lost => "end not recorded (killed?)".to_owned(),
-    }
-}
-
-/// `SIGINT`; `signal 42` for numbers without a name.
-fn signal_name(number: u32) -> String {
-    const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
-        "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
-        "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-    ];
-    let name = (number as usize).checked_sub(1).and_then(|index| NAMES.get(index));
-    name.map_or_else(|| format!("signal {number}"), |name| format!("SIG{name}"))
+    format!("{start}{}{end}", names::start_of(&programs(parts), room))
 }
 
 fn lines(text: &Text) -> Vec<(&'static str, String)> {
@@ -153,6 +104,7 @@ fn outstanding(text: &Text, wording: &Wording) -> String {
             Some(limit) => format!("not enough samples (0): at most {}", size(limit)),
             None if text.report.trace.window.is_part() => "nothing that was born in this time".to_owned(),
             None if heap.allocations.value() == 0 => "nothing: no allocation was recorded".to_owned(),
+            None if !lost::is_seen(&text.report.trace.settings) => "nothing of what was recorded".to_owned(),
             None => format!("{}: every block was freed", text.style.bold("nothing")),
         };
     }
@@ -167,7 +119,7 @@ fn outstanding(text: &Text, wording: &Wording) -> String {
 /// `definite 691.5 KiB   indirect 905.0 KiB   possible 0   reachable 3.09 MiB`
 fn kinds(text: &Text) -> String {
     let (trace, totals) = (&text.report.trace, &text.report.totals);
-    if let Some(why) = unchecked_because(trace.settings.checked, trace.ending) {
+    if let Some(why) = unchecked_because(trace) {
         return format!("of unknown kind, as no leak check was made: {why}");
     }
     let amount = |bytes: u64| if bytes == 0 { "0".to_owned() } else { size(bytes) };
@@ -178,10 +130,10 @@ fn kinds(text: &Text) -> String {
         let is_lost = kind == Kind::Definite && found.blocks > 0;
         kinds.push(if is_lost { text.style.bold(&words) } else { words });
     }
-    let unknown = totals.heap.live_blocks.value().saturating_sub(totals.kinds.known().blocks);
-    if unknown > 0 {
-        let bytes = totals.heap.live_bytes.value().saturating_sub(totals.kinds.known().bytes);
-        kinds.push(format!("unknown {}", amount(bytes)));
+    let (blocks, bytes) = (totals.heap.live_blocks.value(), totals.heap.live_bytes.value());
+    let unknown = totals.kinds.unknown(Amount { blocks, bytes });
+    if unknown.blocks > 0 {
+        kinds.push(format!("unknown {}", amount(unknown.bytes)));
     }
     kinds.join("   ")
 }

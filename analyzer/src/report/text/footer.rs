@@ -19,6 +19,7 @@ pub(super) fn write(text: &Text, out: &mut dyn io::Write) -> io::Result<()> {
     let warnings = text.report.warnings();
     if losses.is_empty() {
         let nothing = match trace.settings.sample_bytes {
+            _ if !lost::is_seen(&trace.settings) => "nothing of what libleak.so saw, which is not everything",
             None => "nothing (every allocation and every free is in these numbers)",
             Some(_) => "nothing (every sampled block and its free is in these numbers)",
         };

@@ -10,7 +10,6 @@ mod stack;
 mod style;
 mod wrong_free;
 
-pub use answer::{command, ending};
 pub(super) use held::sentence as held_by;
 pub(super) use stack::{lost_with, write_frames};
 pub use style::Layout;

@@ -57,11 +57,11 @@ type Part = (String, u64, u64);
 
 /// All of it in words, and its largest parts; `None` if there is nothing.
 fn sum(parts: &[Part]) -> Option<(String, String)> {
-    let blocks: u64 = parts.iter().map(|(_, blocks, _)| blocks).sum();
+    let blocks = parts.iter().map(|(_, blocks, _)| *blocks).fold(0, u64::saturating_add);
     if blocks == 0 {
         return None;
     }
-    let bytes = parts.iter().map(|(_, _, bytes)| bytes).sum();
+    let bytes = parts.iter().map(|(_, _, bytes)| *bytes).fold(0, u64::saturating_add);
     let mut parts: Vec<&Part> = parts.iter().collect();
     parts.sort_by_key(|(_, _, bytes)| Reverse(*bytes));
     let mut named: Vec<String> =

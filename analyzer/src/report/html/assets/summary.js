@@ -8,7 +8,7 @@ function showHeader() {
   byId("command").textContent = command;
   byId("command").title = command;
   document.title = `${command} – memory report`;
-  const facts = [`pid ${report.pid}`];
+  const facts = report.pid === null ? [] : [`pid ${report.pid}`];
   if (report.duration !== null) facts.push(duration(report.duration));
   facts.push(text(report.end), text(report.mode));
   if (report.checked) facts.push("leak check done");
