@@ -23,15 +23,10 @@ pub struct Quiet {
 /// Larger parts of what is outstanding than one divided by this are shown.
 const LARGE: u64 = 10;
 
-/// Whether these are blocks of the process's own on the heap.
-pub(super) fn is_own_heap(group: &Group) -> bool {
-    group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping()
-}
-
 /// Whether a stack is quiet, of `whole` outstanding bytes: all of it is reachable and stable, and it is no large part.
 pub(super) fn is_quiet(group: &Group, whole: u64) -> bool {
     let live = &group.live;
-    is_own_heap(group)
+    group.is_own_heap()
         && live.kinds.of(Kind::Reachable).blocks == live.blocks.value()
         && group.growth.is_some_and(|growth| growth.verdict == Verdict::Stable)
         && live.bytes.value() < whole / LARGE

@@ -8,7 +8,7 @@ use super::growth::{Verdict, judge_again};
 use super::held::{Held, held};
 use super::lifetimes::percentile;
 use super::outstanding::Group;
-use super::quiet::{Quiet, is_own_heap, is_quiet, quiet};
+use super::quiet::{Quiet, is_quiet, quiet};
 use super::siblings::{Siblings, free_sites};
 use super::startup::startup_frames;
 use super::suppress::Suppressions;
@@ -128,7 +128,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     selected.leave_out(small.iter().filter(|group| group.suppressed_by.is_none()));
     if selection.fold {
         let whole =
-            groups.iter().filter(|group| is_own_heap(group)).map(|group| group.live.bytes.value()).sum();
+            groups.iter().filter(|group| group.is_own_heap()).map(|group| group.live.bytes.value()).sum();
         let (folded, rest): (Vec<Group>, Vec<Group>) =
             groups.into_iter().partition(|group| is_quiet(group, whole));
         selected.quiet = quiet(trace, &folded);

@@ -1,7 +1,9 @@
 //! Several reports as one.
 
 use super::Report;
-use crate::analysis::{Selection, Shift, Summary, Suppressed, Totals, WrongFrees, merge, merge_wrong_frees};
+use crate::analysis::{
+    GroupBy, Selected, Selection, Shift, Summary, Suppressed, Totals, merge, merge_wrong_frees,
+};
 use crate::trace::Trace;
 
 impl Report {
@@ -20,32 +22,17 @@ impl Report {
                 part
             })
             .collect();
-        let of = |part: &Shift| *part;
-        let stacks = reports.iter_mut().map(|report| std::mem::take(&mut report.selected));
-        let warnings: Vec<Vec<String>>;
-        let stacks = {
-            let taken: Vec<_> = stacks.collect();
-            warnings = taken.iter().map(|selected| selected.warnings.clone()).collect();
-            taken.into_iter().zip(parts.iter().map(of)).collect()
-        };
-        for (report, warnings) in reports.iter_mut().zip(warnings) {
-            report.selected.warnings = warnings;
+        let (mut stacks, mut wrong) = (Vec::new(), Vec::new());
+        for (report, part) in reports.iter_mut().zip(parts) {
+            let warnings = report.selected.warnings.clone();
+            let without = Selected { warnings, ..Selected::default() };
+            stacks.push((std::mem::replace(&mut report.selected, without), part));
+            wrong.push((std::mem::take(&mut report.wrong_frees), part));
         }
-        let wrong: Vec<(WrongFrees, Shift)> = reports
-            .iter_mut()
-            .map(|report| std::mem::take(&mut report.wrong_frees))
-            .zip(parts.iter().map(of))
-            .collect();
-        let all = merge(
-            &trace,
-            stacks,
-            &Selection { top: None, group_by: Default::default(), ..selection.clone() },
-        );
+        let all =
+            merge(&trace, stacks, &Selection { top: None, group_by: GroupBy::Stack, ..selection.clone() });
         let own = || all.stacks.iter().map(|entry| &entry.group);
-        let is_own_heap = |group: &&crate::analysis::Group| {
-            group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping()
-        };
-        let outstanding_stacks = own().filter(is_own_heap).count() + all.filtered;
+        let outstanding_stacks = own().filter(|group| group.is_own_heap()).count() + all.filtered;
         let growth = Summary::of(own());
         // Once more, of what is shown.
         let mut shown = all;

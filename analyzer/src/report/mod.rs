@@ -31,7 +31,7 @@ pub use names::{base, start_of};
 pub use text::{Layout, Text, WIDTH, command, ending, wrap};
 
 use crate::analysis::{
-    Group, Names, Selected, Selection, Summary, Suppressed, Totals, WrongFrees, judge, outstanding, select,
+    Names, Selected, Selection, Summary, Suppressed, Totals, WrongFrees, judge, outstanding, select,
     suppress, totals,
 };
 use crate::trace::{Site, Trace};
@@ -76,9 +76,7 @@ impl Report {
             suppressions.add_built_in();
         }
         let suppressed = suppress(&trace, &mut groups, &suppressions, names);
-        let is_own_heap =
-            |group: &Group| group.live.blocks.value() > 0 && !group.inherited && !group.is_mapping();
-        let outstanding_stacks = groups.iter().filter(|group| is_own_heap(group)).count();
+        let outstanding_stacks = groups.iter().filter(|group| group.is_own_heap()).count();
         let growth = Summary::of(groups.iter());
         let selected = select(&trace, groups, selection, names);
         Report {

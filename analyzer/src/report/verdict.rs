@@ -1,9 +1,8 @@
 //! The answer in a sentence: how bad it is, and why.
 
 use super::human::{counted, size};
-use super::{Report, growth, json, wrong_frees};
+use super::{Report, growth, unchecked_because, wrong_frees};
 use crate::analysis::{Finding, Rule, Severity};
-use crate::trace::Checked;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,8 +78,8 @@ impl Headline {
 /// Why nobody can say that all is well.
 fn unseen(report: &Report) -> impl Iterator<Item = String> {
     let trace = &report.trace;
-    let unchecked = json::unchecked_because(trace.settings.checked, trace.ending)
-        .filter(|_| report.has_outstanding() && !matches!(trace.settings.checked, Checked::Done { .. }))
+    let unchecked = unchecked_because(trace)
+        .filter(|_| report.has_outstanding())
         .map(|why| format!("what is lost is not known, as no leak check was made: {why}"));
     let nothing =
         (report.totals.heap.allocations.value() == 0).then(|| "no allocation was recorded".to_owned());
