@@ -7,7 +7,7 @@ mod page;
 
 pub use page::Page;
 
-use super::text::{Layout, Text, ending};
+use super::text::{Layout, Text, ending, endings, programs};
 use super::{Report, command, count, counted, duration, growth, names, size, unchecked_because, wrong_frees};
 use crate::analysis::{Frame, Rule, StackEntry, WrongFree, findings};
 pub use inline::code as escape;
@@ -57,8 +57,12 @@ pub fn add<'a>(page: &mut Page, reports: impl Iterator<Item = &'a Report>, layou
     parts.join(", ")
 }
 
-/// The command line of a process, as code.
+/// The command line of a process, as code; of several their programs.
 pub fn process(report: &Report) -> String {
+    if !report.parts.is_empty() {
+        let all = format!("{} processes: {}", report.parts.len(), programs(&report.parts));
+        return code(&names::start_of(&all, MAX_COMMAND));
+    }
     let whole = command(&report.trace.process);
     // Of a long path the name says the most.
     let short = match whole.split_once(' ') {
@@ -86,8 +90,14 @@ fn subjects(report: &Report) -> impl Iterator<Item = Subject<'_>> {
 fn head(report: &Report, subjects: &[Subject]) -> String {
     let trace = &report.trace;
     let mut facts: Vec<String> = trace.duration.map(duration).into_iter().collect();
-    facts.push(ending(trace.ending));
-    let mut text = format!("### {} (pid {}): {}\n\n", process(report), trace.process.pid, facts.join(", "));
+    let pid = if report.parts.is_empty() {
+        facts.push(ending(trace.ending));
+        format!(" (pid {})", trace.process.pid)
+    } else {
+        facts.push(endings(&report.parts));
+        String::new()
+    };
+    let mut text = format!("### {}{pid}: {}\n\n", process(report), facts.join(", "));
     let headline = [
         growth::summary(report),
         wrong_frees::summary(&report.wrong_frees).map(|line| format!("wrong frees {line}")),

@@ -52,14 +52,29 @@ fn title(text: &Text) -> String {
 
 /// `3 processes: ./server, ./client; exit status 0 (2), ended by SIGINT`
 fn merged_title(parts: &[Report]) -> String {
+    let start = format!("{} processes: ", parts.len());
+    let end = format!("; {}", endings(parts));
+    let room = WIDTH.saturating_sub(start.chars().count() + end.chars().count()).max(24);
+    format!("{start}{}{end}", names::start_of(&programs(parts), room))
+}
+
+/// `server, client`
+pub fn programs(parts: &[Report]) -> String {
     let mut programs: Vec<String> = Vec::new();
-    let mut endings: Vec<(String, u64)> = Vec::new();
     for part in parts {
         let whole = command(&part.trace.process);
         let program = names::base(whole.split(' ').next().unwrap_or_default()).to_owned();
         if !programs.contains(&program) {
             programs.push(program);
         }
+    }
+    programs.join(", ")
+}
+
+/// `exit status 0 (2), ended by SIGINT`
+pub fn endings(parts: &[Report]) -> String {
+    let mut endings: Vec<(String, u64)> = Vec::new();
+    for part in parts {
         let ending = ending(part.trace.ending);
         match endings.iter_mut().find(|known| known.0 == ending) {
             Some(known) => known.1 += 1,
@@ -70,11 +85,7 @@ fn merged_title(parts: &[Report]) -> String {
         1 => ending.clone(),
         _ => format!("{ending} ({times})"),
     };
-    let endings: Vec<String> = endings.iter().map(times).collect();
-    let start = format!("{} processes: ", parts.len());
-    let end = format!("; {}", endings.join(", "));
-    let room = WIDTH.saturating_sub(start.chars().count() + end.chars().count()).max(24);
-    format!("{start}{}{end}", names::start_of(&programs.join(", "), room))
+    endings.iter().map(times).collect::<Vec<_>>().join(", ")
 }
 
 /// The command line, or what is known of it.

@@ -11,7 +11,9 @@ mod style;
 mod wrong_free;
 
 pub use answer::{command, ending};
+pub(super) use answer::{endings, programs};
 pub(super) use held::sentence as held_by;
+pub(super) use quiet::sentences as quiet;
 pub(super) use stack::{lost_with, write_frames};
 pub use style::Layout;
 pub(super) use style::Style;

@@ -8,13 +8,13 @@ function showHeader() {
   byId("command").textContent = command;
   byId("command").title = command;
   document.title = `${command} – memory report`;
-  const facts = [`pid ${report.pid}`];
+  const facts = report.pid === null ? [] : [`pid ${report.pid}`];
   if (report.duration !== null) facts.push(duration(report.duration));
   facts.push(text(report.end), text(report.mode));
   if (report.checked) facts.push("leak check done");
   if (report.started) facts.push(new Date(report.started * 1000).toISOString().replace("T", " ").slice(0, 19) + " UTC");
   byId("facts").textContent = facts.join(" · ");
-  byId("trace-file").textContent = `${text(report.trace)} (${size(report.trace_bytes)}) · leak-analyze ${data.version}`;
+  byId("trace-file").textContent = `${report.traces.map(text).join(", ")} · leak-analyze ${data.version}`;
 }
 
 function showVerdict() {
