@@ -11,18 +11,19 @@ use super::text::{Layout, Text, ending, endings, programs};
 use super::{Report, command, count, counted, duration, growth, names, size, unchecked_because, wrong_frees};
 use crate::analysis::{Frame, Rule, StackEntry, WrongFree, findings};
 pub use inline::code as escape;
-use inline::{code, code_element, fenced};
+use inline::code;
+pub(super) use inline::{code_element, fenced};
 use libleak_format::kinds::Kind;
 use std::io;
 
 /// Rows of a table at most.
-const MAX_ROWS: usize = 50;
+pub(super) const MAX_ROWS: usize = 50;
 /// Characters of a name in a table.
 const MAX_NAME: usize = 60;
 /// Characters of a command line.
 const MAX_COMMAND: usize = 80;
 /// Sentences on what was lost.
-const MAX_WARNINGS: usize = 10;
+pub(super) const MAX_WARNINGS: usize = 10;
 
 /// Writes reports, one after the other.
 ///
@@ -155,6 +156,19 @@ fn outstanding(report: &Report) -> String {
     format!("- outstanding: {tilde}{} in {tilde}{} ({kinds})", size(bytes), counted(blocks, "block"))
 }
 
+/// The innermost function that has a name, and its place.
+pub(super) fn site(frames: &[Frame]) -> (String, String) {
+    let Some(frame) = frames.iter().find(|frame| frame.function.is_some()) else {
+        return (String::new(), String::new());
+    };
+    let function = names::function(frame.function.as_deref().unwrap_or_default(), MAX_NAME).into_owned();
+    let place = frame.file.as_deref().map(|file| {
+        let line = frame.line.map(|line| format!(":{line}")).unwrap_or_default();
+        format!("{}{line}", names::end_of(names::file(file), MAX_NAME))
+    });
+    (function, place.unwrap_or_default())
+}
+
 impl Subject<'_> {
     fn frames(&self) -> &[Frame] {
         match self {
@@ -196,22 +210,9 @@ impl Subject<'_> {
         }
     }
 
-    /// The innermost function that has a name, and its place.
-    fn site(&self) -> (String, String) {
-        let Some(frame) = self.frames().iter().find(|frame| frame.function.is_some()) else {
-            return (String::new(), String::new());
-        };
-        let function = names::function(frame.function.as_deref().unwrap_or_default(), MAX_NAME).into_owned();
-        let place = frame.file.as_deref().map(|file| {
-            let line = frame.line.map(|line| format!(":{line}")).unwrap_or_default();
-            format!("{}{line}", names::end_of(names::file(file), MAX_NAME))
-        });
-        (function, place.unwrap_or_default())
-    }
-
     fn row(&self, rank: usize) -> String {
         let (bytes, blocks) = self.amounts();
-        let (function, place) = self.site();
+        let (function, place) = site(self.frames());
         let cell = |name: &str| if name.is_empty() { String::new() } else { code(name) };
         let what = self.what();
         format!("| {rank} | {what} | {bytes} | {blocks} | {} | {} |\n", cell(&function), cell(&place))
@@ -220,7 +221,7 @@ impl Subject<'_> {
     /// All that the text says of it, folded.
     fn details(&self, text: &Text, rank: usize) -> String {
         let (bytes, _) = self.amounts();
-        let (function, _) = self.site();
+        let (function, _) = site(self.frames());
         let what = self.what().replace("**", "");
         let mut lines = Vec::new();
         // Writing to memory cannot fail.
