@@ -170,3 +170,30 @@ fn a_gate_tells_what_fails_and_what_is_not_decided() {
     assert!(page.rows[2][2].contains("LIBLEAK_LEAK_CHECK is off"), "{:?}", page.rows[2]);
     assert!(page.rows[4..].iter().all(|row| row[1].contains("definite")), "{:?}", page.rows);
 }
+
+#[test]
+fn a_comparison_has_a_table_and_its_stacks_folded() {
+    if missing(&["cmark-gfm", PYTHON]) {
+        return;
+    }
+    let folder = Scratch::new();
+    let run = |fixture: Fixture| Program::new(fixture.executable()).arg("<b>`|@me").traced().succeeded();
+    let (first, second) = (run(Fixture::c("versions.c")), run(Fixture::c_with("versions.c", &["-DSECOND"])));
+    let file = folder.join("diff.md");
+    let diff = |more: &[&str]| {
+        Program::new(analyzer()).arg("diff").args([first.file(), second.file()]).args(more).run().succeeded()
+    };
+    diff(&["-o", file.to_str().expect("UTF-8")]);
+    let page = rendered(fs::read_to_string(&file).expect("Markdown"));
+    assert_eq!(page.markdown, diff(&["--format", "markdown"]).text());
+    assert_eq!(page.headings, ["1 new, 1 grown, 1 shrunk, 2 gone: +760 B outstanding"]);
+    assert_eq!(page.rows[1][1..6], ["new", "+0.98 KiB", "0 B", "0.98 KiB", "new_leak"]);
+    assert!(page.rows[1][6].contains("versions.c:"), "{:?}", page.rows);
+    let statuses: Vec<&str> = page.rows[1..].iter().map(|row| &*row[1]).collect();
+    assert_eq!(statuses, ["new", "grown", "gone", "gone", "shrunk"]);
+    assert_eq!((page.blocks.len(), page.summaries.len()), (5, 5));
+    assert!(page.summaries[0].contains("new_leak new, +0.98 KiB"), "{:?}", page.summaries);
+    assert!(page.blocks[0].contains("nothing was allocated here before"), "{}", page.blocks[0]);
+    assert!(!page.elements.iter().any(|element| element == "b"), "{:?}", page.elements);
+    assert!(page.markdown.contains("&#96;&#124;"), "the argument is named: {}", page.markdown);
+}

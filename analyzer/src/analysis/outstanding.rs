@@ -43,6 +43,11 @@ impl Group {
         self.origin.map(Origin::resource) == Some(Resource::Mapping)
     }
 
+    /// Whether blocks of the process's own are outstanding on the heap.
+    pub fn is_own_heap(&self) -> bool {
+        self.live.blocks.value() > 0 && !self.inherited && !self.is_mapping()
+    }
+
     /// All its counts.
     pub fn usage(&self) -> Usage {
         Usage {
@@ -52,11 +57,6 @@ impl Group {
             live_blocks: self.live.blocks,
             live_bytes: self.live.bytes,
         }
-    }
-
-    /// Whether these are outstanding blocks of the process's own on the heap.
-    pub fn is_own_heap(&self) -> bool {
-        self.live.blocks.value() > 0 && !self.inherited && !self.is_mapping()
     }
 
     /// Takes the counts of another group in.

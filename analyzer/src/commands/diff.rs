@@ -73,7 +73,7 @@ struct ComparisonOptions {
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Output")]
 struct OutputOptions {
-    /// Write to FILE, in the format of its name: .txt .json (repeatable)
+    /// Write to FILE, in the format of its name: .txt .json .md (repeatable)
     #[arg(short, long = "output", value_name = "FILE", action = clap::ArgAction::Append)]
     output: Vec<PathBuf>,
     /// Format where no file's name says it [default: text]
@@ -87,6 +87,8 @@ enum Format {
     Text,
     /// For programs
     Json,
+    /// For comments
+    Markdown,
 }
 
 /// Files to write, with their formats.
@@ -113,6 +115,7 @@ pub(super) fn main(options: Options) -> Result<u8, Failure> {
     let write = |out: &mut dyn Write, format: Format, layout: &Layout| match format {
         Format::Text => diff.write_text(out, layout),
         Format::Json => diff.write_json(out, layout),
+        Format::Markdown => diff.write_markdown(out, layout),
     };
     let in_files = Layout { color: behaviour.color_in_files(), ..layout.clone() };
     for (path, format) in &files {
@@ -174,9 +177,10 @@ impl OutputOptions {
             let by_name = match path.extension().and_then(|extension| extension.to_str()) {
                 Some("txt") => Some(Format::Text),
                 Some("json") => Some(Format::Json),
+                Some("md") => Some(Format::Markdown),
                 _ => self.format,
             };
-            let what = "-o: diff writes .txt and .json; or say --format text|json";
+            let what = "-o: diff writes .txt, .json and .md; or say --format text|json|markdown";
             files.push((path.clone(), by_name.ok_or_else(|| Failure::file(path, what))?));
         }
         let stream = files.is_empty().then_some(self.format.unwrap_or(Format::Text));

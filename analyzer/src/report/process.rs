@@ -38,6 +38,23 @@ pub(super) fn programs(parts: &[Report]) -> String {
     programs.join(", ")
 }
 
+/// How they ended: `exit status 0 (2), ended by SIGINT`.
+pub(super) fn endings(parts: &[Report]) -> String {
+    let mut endings: Vec<(String, u64)> = Vec::new();
+    for part in parts {
+        let ending = ending(part.trace.ending);
+        match endings.iter_mut().find(|known| known.0 == ending) {
+            Some(known) => known.1 += 1,
+            None => endings.push((ending, 1)),
+        }
+    }
+    let times = |(ending, times): &(String, u64)| match times {
+        1 => ending.clone(),
+        _ => format!("{ending} ({times})"),
+    };
+    endings.iter().map(times).collect::<Vec<_>>().join(", ")
+}
+
 /// How a process ended, as part of a sentence.
 pub fn ending(ending: Ending) -> String {
     match ending {

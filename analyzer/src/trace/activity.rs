@@ -66,7 +66,7 @@ pub(super) fn read(file: &[u8], run: &Run) -> Option<Activity> {
         sizes.iter_mut().zip(&part.sizes).for_each(|(sum, count)| *sum += count);
     }
     drop(chunks);
-    let grid = Grid { first, width: ((last - first) / STRETCHES as u64 + 1).max(1) };
+    let grid = Grid { first, width: (last - first) / STRETCHES as u64 + 1 };
     let mut stretches = vec![Stretch::default(); STRETCHES];
     for (_, part) in events::decode(file, |moved| grid.add_up(moved)) {
         for (place, more) in part {

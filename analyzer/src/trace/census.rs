@@ -39,6 +39,14 @@ impl CensusPart {
 }
 
 impl Census {
+    /// Adds that of another process, whose threads come after those that are here.
+    pub fn append(&mut self, mut other: Census, threads: usize) {
+        other.threads.resize(threads, CensusPart::default());
+        self.threads.append(&mut other.threads);
+        self.sizes.resize(SIZE_CLASSES, CensusPart::default());
+        self.sizes.iter_mut().zip(&other.sizes).for_each(|(sum, more)| sum.merge(more));
+    }
+
     fn add(&mut self, size: u64, thread: u16, rate: Rate) {
         let mut held = CensusPart::default();
         rate.add_block(size, &mut held.blocks, &mut held.bytes);
@@ -84,5 +92,10 @@ mod tests {
         assert_eq!((blocks(&census.sizes[0]), blocks(&census.sizes[7])), (1, 2));
         assert_eq!(census.threads.iter().map(blocks).collect::<Vec<_>>(), [1, 0, 2]);
         assert_eq!(census.sizes[7].bytes.value(), 200);
+        let mut both = Census::default();
+        both.append(census.clone(), 4);
+        both.append(census, 3);
+        assert_eq!(both.threads.iter().map(blocks).collect::<Vec<_>>(), [1, 0, 2, 0, 1, 0, 2]);
+        assert_eq!(both.sizes[7].bytes.value(), 400);
     }
 }

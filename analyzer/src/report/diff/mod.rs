@@ -1,6 +1,7 @@
 //! Shows what has changed between two sets of traces.
 
 mod json;
+mod markdown;
 mod text;
 
 use super::human::{count, counted, duration, size};
@@ -54,6 +55,15 @@ impl Diff {
     /// Those of `out`.
     pub fn write_json(&self, out: &mut dyn io::Write, layout: &Layout) -> io::Result<()> {
         json::write(self, out, layout)
+    }
+
+    /// Writes it for comments on changes: GitHub Flavored Markdown.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write_markdown(&self, out: &mut dyn io::Write, layout: &Layout) -> io::Result<()> {
+        markdown::write(self, out, layout)
     }
 
     fn side(&self, side: Side) -> &[Report] {

@@ -24,14 +24,8 @@ pub(super) fn write(diff: &Diff, out: &mut dyn io::Write, layout: &Layout) -> io
     }
     let columns = Columns::of(diff);
     for (index, change) in diff.found.changes.iter().enumerate() {
-        writeln!(out, "\n{}", headline(diff, change, index + 1, &columns, style))?;
-        if let Some(line) = lifetime(change) {
-            writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
-        }
-        let (report, entry) = diff.entry(change);
-        write_frames(&Text::new(report, layout), &entry.frames, entry.startup, entry.end, out)?;
-        let fingerprint = format!("fingerprint {}", change.fingerprint);
-        writeln!(out, "{}", style.dim(&format!("{fingerprint:>WIDTH$}")))?;
+        writeln!(out)?;
+        write_change(diff, change, index + 1, &columns, layout, out)?;
     }
     if diff.found.more > 0 {
         let more = counted(diff.found.more as u64, "more change");
@@ -50,6 +44,26 @@ pub(super) fn write(diff: &Diff, out: &mut dyn io::Write, layout: &Layout) -> io
     Ok(())
 }
 
+/// Writes one stack.
+pub(super) fn write_change(
+    diff: &Diff,
+    change: &Change,
+    rank: usize,
+    columns: &Columns,
+    layout: &Layout,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let style = Style { color: layout.color };
+    writeln!(out, "{}", headline(diff, change, rank, columns, style))?;
+    if let Some(line) = lifetime(change) {
+        writeln!(out, "{:width$}{line}", "", width = INDENT - 2)?;
+    }
+    let (report, entry) = diff.entry(change);
+    write_frames(&Text::new(report, layout), &entry.frames, entry.startup, entry.end, out)?;
+    let fingerprint = format!("fingerprint {}", change.fingerprint);
+    writeln!(out, "{}", style.dim(&format!("{fingerprint:>WIDTH$}")))
+}
+
 fn paragraph(out: &mut dyn io::Write, note: &str, style: Style) -> io::Result<()> {
     for (index, line) in wrap(&escape(note), WIDTH - INDENT).iter().enumerate() {
         writeln!(out, "{:INDENT$}{}", if index == 0 { "note:" } else { "" }, style.yellow(line))?;
@@ -57,11 +71,15 @@ fn paragraph(out: &mut dyn io::Write, note: &str, style: Style) -> io::Result<()
     Ok(())
 }
 
-/// A side in words: what there is, and a line for each trace.
-fn describe(reports: &[Report], amounts: &Amounts) -> Vec<String> {
+/// `1.07 KiB in 12 blocks`
+pub(super) fn outstanding(amounts: &Amounts) -> String {
     let tilde = if amounts.sample_bytes.is_some() { "~" } else { "" };
     let blocks = counted(amounts.usage.live_blocks.value(), "block");
-    let outstanding = format!("{tilde}{} in {tilde}{blocks}", size(amounts.usage.live_bytes.value()));
+    format!("{tilde}{} in {tilde}{blocks}", size(amounts.usage.live_bytes.value()))
+}
+
+/// A side in words: what there is, and a line for each trace.
+fn describe(reports: &[Report], amounts: &Amounts) -> Vec<String> {
     let traces = reports.iter().map(|report| {
         let trace = &report.trace;
         let took = trace.duration.map(|seconds| format!(", {}", duration(seconds))).unwrap_or_default();
@@ -75,18 +93,18 @@ fn describe(reports: &[Report], amounts: &Amounts) -> Vec<String> {
         );
         names::start_of(&line, WIDTH - INDENT).into_owned()
     });
-    std::iter::once(outstanding).chain(traces).collect()
+    std::iter::once(outstanding(amounts)).chain(traces).collect()
 }
 
 /// Widths that make numbers stand below each other.
-struct Columns {
+pub(super) struct Columns {
     rank: usize,
     status: usize,
     delta: usize,
 }
 
 impl Columns {
-    fn of(diff: &Diff) -> Columns {
+    pub(super) fn of(diff: &Diff) -> Columns {
         let changes = &diff.found.changes;
         let value = diff.comparison.value;
         let widest =

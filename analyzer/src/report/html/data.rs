@@ -1,20 +1,22 @@
 //! Everything that the page shows, as it is embedded in it.
 
-use super::history::{Bar, Marker, Recent, Timeline, short};
+use super::history::{Bar, MOST_MARKERS, Marker, Recent, Timeline, short};
 use super::paths::{Adder, Frames, Nodes, Paths};
 use super::source::{Excerpt, excerpts};
 use super::stacks::{LeftOut, Stacks, choose};
-use crate::analysis::{Finding, Rule, Severity, StackEntry, Subject, Usage, Verdict, findings};
+use crate::analysis::{
+    Finding, Frame, Rule, Severity, StackEntry, Subject, Usage, Verdict, WrongFree, findings,
+};
 use crate::report::advice::Advice;
 use crate::report::finding::sentence;
-use crate::report::process::programs;
-use crate::report::text::{Layout, Text};
+use crate::report::process::{endings, programs};
+use crate::report::text::{Layout, Text, quiet};
 use crate::report::verdict::Headline;
-use crate::report::{Report, command, counted, ending, lost, recorded, size, unchecked_because, wrong_frees};
-use crate::trace::{Amount, CensusPart, Estimate};
+use crate::report::{Report, command, ending, json, lost, recorded, size, unchecked_because, wrong_frees};
+use crate::trace::{Amount, Census, CensusPart, Estimate};
 use serde::Serialize;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The rules whose findings are shown.
 const SHOWN: [Rule; 5] = [Rule::WrongFree, Rule::Leak, Rule::Definite, Rule::Growing, Rule::Possible];
@@ -22,6 +24,8 @@ const SHOWN: [Rule; 5] = [Rule::WrongFree, Rule::Leak, Rule::Definite, Rule::Gro
 const MOST_FINDINGS: usize = 200;
 /// Stacks of which source lines are shown: those with findings, and so many of the others.
 const WITH_SOURCE: usize = 100;
+/// Traces of a merged report that are named.
+const MOST_TRACES: usize = 8;
 
 /// The whole page.
 #[derive(Serialize)]
@@ -42,11 +46,11 @@ pub(super) struct Page {
 struct ReportData {
     command: u32,
     executable: u32,
-    /// `None` of several processes.
+    /// `null` where several processes are added up.
     pid: Option<u32>,
     host: u32,
-    trace: u32,
-    trace_bytes: u64,
+    /// Path and size of each.
+    traces: Vec<u32>,
     started: Option<f64>,
     duration: Option<f64>,
     end: u32,
@@ -66,6 +70,8 @@ struct ReportData {
     level_times: Vec<f64>,
     recent: Option<Recent>,
     markers: Vec<Marker>,
+    /// Markers that found no room.
+    more_markers: usize,
     threads: Vec<ThreadData>,
     sizes: Vec<Bar>,
     recent_sizes: Vec<Bar>,
@@ -157,34 +163,27 @@ impl ReportData {
         let (chosen, left_out) = choose(report);
         let mut adder = paths.adder(trace, layout);
         let (stacks, lifetimes, temporary) = Stacks::of(&chosen, &text, report, &mut adder);
-        let (sizes, threads) = Bar::outstanding(trace);
-        let activity = trace.activity();
+        let is_merged = !report.parts.is_empty();
+        let census = census(report);
+        // Each process has a clock of its own.
+        let activity = if is_merged { None } else { trace.activity() };
         let (cards, more_findings) = cards(&found, &chosen, &mut adder);
-        adder.want_sources(chosen.iter().take(WITH_SOURCE).map(|entry| &entry.frames[..]), wanted);
         let with_card = cards.iter().filter_map(|card| card.stack).map(|place| &chosen[place].frames[..]);
         adder.want_sources(with_card, wanted);
+        adder.want_sources(report.wrong_frees.found.iter().flat_map(stacks_of), wanted);
+        adder.want_sources(chosen.iter().take(WITH_SOURCE).map(|entry| &entry.frames[..]), wanted);
         let all = |sentences: Vec<String>, adder: &mut Adder| {
             sentences.iter().map(|sentence| adder.string(sentence)).collect::<Vec<u32>>()
         };
-        let quiet = report.suppressed.iter().filter(|suppressed| suppressed.blocks > 0);
-        let quiet = quiet.map(|done| {
-            format!("{} in {} blocks, suppressed by {}", size(done.bytes), done.blocks, done.rule)
-        });
-        let quiet = quiet.collect();
-        let who = match report.parts.len() as u64 {
-            0 => command(&trace.process),
-            parts => format!("{} of {}", counted(parts, "process"), programs(&report.parts)),
-        };
         ReportData {
-            command: adder.string(&who),
+            command: adder.string(&subject(report)),
             executable: adder.string(&trace.process.executable),
-            pid: report.parts.is_empty().then_some(trace.process.pid),
+            pid: (!is_merged).then_some(trace.process.pid),
             host: adder.string(&trace.process.host),
-            trace: adder.string(&trace.path.to_string_lossy()),
-            trace_bytes: trace.size,
-            started: trace.clock.started(),
+            traces: all(traces(report), &mut adder),
+            started: json::started(report),
             duration: trace.duration.map(short),
-            end: adder.string(&ending(trace.ending)),
+            end: adder.string(&if is_merged { endings(&report.parts) } else { ending(trace.ending) }),
             mode: adder.string(&recorded(trace)),
             sampled: trace.settings.sample_bytes.is_some(),
             checked: unchecked_because(trace).is_none(),
@@ -199,18 +198,56 @@ impl ReportData {
             level_times: trace.level_times().map(short).collect(),
             recent: activity.as_ref().map(Recent::of),
             markers: Marker::all(trace, |name| adder.string(name)),
-            threads: thread_data(report, &threads, &mut adder),
-            sizes,
+            more_markers: trace.markers.len().saturating_sub(MOST_MARKERS),
+            threads: thread_data(report, &census.threads, &mut adder),
+            sizes: Bar::outstanding(&census),
             recent_sizes: activity.as_ref().map(Bar::recent).unwrap_or_default(),
             lifetimes: Bar::lifetimes(trace, &lifetimes),
             temporary,
             stacks,
             lost: all(lost::losses(&trace.lost), &mut adder),
             notes: all([report.warnings(), lost::harmless(&trace.lost)].concat(), &mut adder),
-            quiet: all(quiet, &mut adder),
+            quiet: all(quiet(&text), &mut adder),
             next: all(report.next.clone(), &mut adder),
         }
     }
+}
+
+/// Whose page it is.
+fn subject(report: &Report) -> String {
+    match report.parts.len() {
+        0 => command(&report.trace.process),
+        number => format!("{number} processes: {}", programs(&report.parts)),
+    }
+}
+
+/// The traces that are shown, each with its size.
+fn traces(report: &Report) -> Vec<String> {
+    let parts = if report.parts.is_empty() { std::slice::from_ref(report) } else { &report.parts[..] };
+    let named = parts
+        .iter()
+        .take(MOST_TRACES)
+        .map(|Report { trace, .. }| format!("{} ({})", trace.path.to_string_lossy(), size(trace.size)));
+    let more = parts.len().checked_sub(MOST_TRACES).filter(|more| *more > 0);
+    named.chain(more.map(|more| format!("{more} more"))).collect()
+}
+
+/// The outstanding blocks of all processes.
+fn census(report: &Report) -> Census {
+    if report.parts.is_empty() {
+        return report.trace.census();
+    }
+    let mut all = Census::default();
+    for Report { trace, .. } in &report.parts {
+        all.append(trace.census(), trace.threads.len());
+    }
+    all
+}
+
+/// Where a block was freed wrongly, and where it came from.
+fn stacks_of(wrong: &WrongFree) -> impl Iterator<Item = &[Frame]> {
+    let allocated = wrong.block.as_ref().map(|(_, stack, _)| &stack.frames[..]);
+    [&wrong.freed.frames[..]].into_iter().chain(allocated)
 }
 
 /// The gravest findings, of each stack only the first; and how many more there are.
@@ -234,7 +271,7 @@ fn cards<'a>(
             rank(finding.rule),
         )
     });
-    let mut done: Vec<*const StackEntry> = Vec::new();
+    let mut done: HashSet<*const StackEntry> = HashSet::new();
     let mut cards = Vec::new();
     let mut more = 0;
     for finding in found {
@@ -242,16 +279,13 @@ fn cards<'a>(
             Subject::Stack(entry) => Some(entry as *const StackEntry),
             Subject::WrongFree(_) => None,
         };
-        if stack.is_some_and(|entry| done.contains(&entry)) {
+        let place = stack.and_then(|entry| places.get(&entry).copied());
+        // A stack may have found no room in the page.
+        if stack.is_some_and(|entry| place.is_none() || !done.insert(entry)) {
             continue;
         }
         if cards.len() >= MOST_FINDINGS {
             more += 1;
-            continue;
-        }
-        done.extend(stack);
-        let place = stack.and_then(|entry| places.get(&entry).copied());
-        if stack.is_some() && place.is_none() {
             continue;
         }
         let advice = Advice::of(finding);

@@ -1,8 +1,9 @@
 //! What the page tells over time: memory over the run, its recent past in detail, and the course of single stacks.
 
 use crate::analysis::StackEntry;
-use crate::trace::{Activity, CensusPart, Histogram, Level, SIZE_CLASSES, Trace};
+use crate::trace::{Activity, Census, Histogram, Level, SIZE_CLASSES, Trace};
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// Stacks that have all moments of their course; the others have fewer.
 const FULL: usize = 2000;
@@ -10,6 +11,8 @@ const FULL: usize = 2000;
 const FEW: usize = 8;
 /// Blocks that lived no longer count as temporary, seconds; the page has the nearest limit that the trace can tell.
 const TEMPORARY: f64 = 1e-3;
+/// Markers that are shown: more would be a wall.
+pub(super) const MOST_MARKERS: usize = 500;
 
 /// Memory over the run, in columns.
 #[derive(Serialize)]
@@ -88,23 +91,21 @@ impl Recent {
 }
 
 impl Marker {
-    /// The first of a trace's markers: more would be a wall.
+    /// The first of a trace's markers.
     pub(super) fn all(trace: &Trace, mut string: impl FnMut(&str) -> u32) -> Vec<Marker> {
-        const MOST: usize = 500;
-        let markers = trace.markers.iter().take(MOST);
+        let markers = trace.markers.iter().take(MOST_MARKERS);
         markers.map(|marker| Marker { s: short(marker.seconds), name: string(&marker.name) }).collect()
     }
 }
 
 impl Bar {
     /// Sizes of outstanding blocks.
-    pub(super) fn outstanding(trace: &Trace) -> (Vec<Bar>, Vec<CensusPart>) {
-        let census = trace.census();
+    pub(super) fn outstanding(census: &Census) -> Vec<Bar> {
         let bars = census.sizes.iter().enumerate().map(|(class, held)| {
             let (from, to) = class_range(class);
             Bar { from, to, blocks: held.blocks.value(), bytes: Some(held.bytes.value()) }
         });
-        (bars.collect(), census.threads)
+        bars.collect()
     }
 
     /// Sizes of what the event ring's allocations asked for.
@@ -158,6 +159,29 @@ pub(super) struct Course {
     s: Vec<f64>,
     /// Bytes.
     b: Vec<u64>,
+}
+
+/// Courses by number, each once.
+#[derive(Default)]
+pub(super) struct Courses {
+    all: Vec<Course>,
+    known: HashMap<(Vec<u64>, Vec<u64>), u32>,
+}
+
+impl Courses {
+    /// The number of a course.
+    pub(super) fn add(&mut self, course: Course) -> u32 {
+        let moments = course.s.iter().map(|seconds| seconds.to_bits()).collect();
+        *self.known.entry((moments, course.b.clone())).or_insert_with(|| {
+            self.all.push(course);
+            self.all.len() as u32 - 1
+        })
+    }
+
+    /// All by number.
+    pub(super) fn into_all(self) -> Vec<Course> {
+        self.all
+    }
 }
 
 impl Course {

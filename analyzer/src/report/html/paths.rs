@@ -88,9 +88,14 @@ impl<'a> Adder<'a> {
         self.paths.strings.add(text)
     }
 
+    /// The same, -1 where there is no text.
+    pub(super) fn maybe(&mut self, text: Option<&str>) -> i64 {
+        text.map_or(-1, |text| i64::from(self.string(text)))
+    }
+
     /// The node of the innermost of these frames, which come first; -1 if there are none.
     pub(super) fn stack(&mut self, frames: &'a [Frame]) -> i64 {
-        let limit = self.layout.frames.unwrap_or(usize::MAX);
+        let limit = self.limit();
         let mut node = None;
         for frame in frames.iter().take(limit).rev() {
             let frame = self.frame(frame);
@@ -101,9 +106,16 @@ impl<'a> Adder<'a> {
 
     /// Adds the frames of these stacks to those of which source lines are wanted.
     pub(super) fn want_sources(&mut self, stacks: impl Iterator<Item = &'a [Frame]>, wanted: &mut Vec<u32>) {
-        for frame in stacks.flatten().filter(|frame| !is_library(frame, self.trace)) {
+        let limit = self.limit();
+        let shown = stacks.flat_map(|frames| frames.iter().take(limit));
+        for frame in shown.filter(|frame| !is_library(frame, self.trace)) {
             wanted.push(self.frame(frame));
         }
+    }
+
+    /// Frames that are shown of a stack.
+    fn limit(&self) -> usize {
+        self.layout.frames.unwrap_or(usize::MAX)
     }
 
     fn node(&mut self, caller: Option<u32>, frame: u32) -> u32 {

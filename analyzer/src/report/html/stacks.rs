@@ -1,6 +1,6 @@
 //! The stacks of one report, in columns: 20,000 of them are a few megabytes.
 
-use super::history::{Course, short, temporary};
+use super::history::{Course, Courses, short, temporary};
 use super::paths::Adder;
 use crate::analysis::{Group, Lost, StackEntry, Verdict, past};
 use crate::report::advice::Advice;
@@ -47,7 +47,13 @@ pub(super) struct Stacks {
     threads: Vec<Vec<u16>>,
     /// 1: inherited; 2: mapped; 4: suppressed; 8: outer frames are missing.
     flags: Vec<u8>,
-    course: Vec<Course>,
+    /// Index into `courses`.
+    course: Vec<u32>,
+    /// What stacks held over time; many did the same.
+    courses: Vec<Course>,
+    /// Sentences, -1 if there is none.
+    evidence: Vec<i64>,
+    held_by: Vec<i64>,
     /// What only some have.
     details: BTreeMap<usize, Detail>,
 }
@@ -55,11 +61,7 @@ pub(super) struct Stacks {
 #[derive(Default, Serialize)]
 struct Detail {
     #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<[u32; 2]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    held_by: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lost_with: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +69,7 @@ struct Detail {
     /// 95 % confidence interval of outstanding bytes, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     interval: Option<u32>,
+    /// The smallest and the largest block, bytes; left out where all are of one size.
     #[serde(skip_serializing_if = "Option::is_none")]
     sizes: Option<(u64, u64)>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -132,21 +135,26 @@ impl Stacks {
         let (freed, levels) = past(trace, chosen.iter().map(|entry| &entry.group));
         let (soon, limit) = temporary(trace);
         let mut lifetimes = Histogram::default();
+        let mut courses = Courses::default();
         for (place, entry) in chosen.iter().enumerate() {
             let group = &entry.group;
             if !group.inherited {
                 lifetimes.iter_mut().zip(&freed[place]).for_each(|(sum, count)| *sum += count);
             }
             stacks.add_counts(entry, &freed[place][..soon], freed[place].iter().sum(), report);
-            stacks.course.push(Course::of(entry, place, &levels[place], trace));
+            stacks.course.push(courses.add(Course::of(entry, place, &levels[place], trace)));
             stacks.node.push(adder.stack(&entry.frames));
             stacks.origin.push(adder.string(group.origin.map_or("unknown", Origin::name)));
-            let of = entry.block_type.as_deref().map(|of| i64::from(adder.string(of)));
-            stacks.r#type.push(of.unwrap_or(-1));
-            if let Some(detail) = Detail::of(entry, text, report, adder) {
+            stacks.r#type.push(adder.maybe(entry.block_type.as_deref()));
+            stacks.evidence.push(adder.maybe(evidence(entry).as_deref()));
+            let held = entry.held.way.as_ref().map(|way| held_by(text, entry, way));
+            stacks.held_by.push(adder.maybe(held.as_deref()));
+            let detail = Detail::of(entry, report, adder);
+            if !detail.is_empty() {
                 stacks.details.insert(place, detail);
             }
         }
+        stacks.courses = courses.into_all();
         (stacks, lifetimes, limit)
     }
 
@@ -191,34 +199,31 @@ impl Stacks {
     }
 }
 
+/// Why a stack has its verdict, if that says anything.
+fn evidence(entry: &StackEntry) -> Option<String> {
+    let known = entry.group.growth.as_ref().filter(|growth| growth.verdict != Verdict::Inconclusive)?;
+    let is_there = entry.group.live.blocks.value() > 0;
+    is_there.then(|| growth::line(known).unwrap_or_else(|| growth::evidence(known)))
+}
+
 impl Detail {
-    fn of<'a>(
-        entry: &'a StackEntry,
-        text: &Text,
-        report: &'a Report,
-        adder: &mut Adder<'a>,
-    ) -> Option<Detail> {
+    fn of<'a>(entry: &'a StackEntry, report: &'a Report, adder: &mut Adder<'a>) -> Detail {
         let group = &entry.group;
         if group.live.blocks.value() == 0 {
-            return None;
+            return Detail::default();
         }
-        let is_worth = group.growth.is_some_and(|growth| growth.verdict != Verdict::Inconclusive);
-        let evidence = group.growth.as_ref().filter(|_| is_worth);
-        let evidence = evidence.map(|known| growth::line(known).unwrap_or_else(|| growth::evidence(known)));
         let advice = Advice::of_stack(entry);
-        let held = entry.held.way.as_ref().map(|way| held_by(text, entry, way));
+        let (blocks, bytes) = (group.live.blocks.value(), group.live.bytes.value());
+        let is_one = |(least, most): &(u64, u64)| least == most && least.checked_mul(blocks) == Some(bytes);
         let usage = group.usage();
         let wording = Wording::of_stack(&usage, &report.trace.settings);
-        let interval: Vec<String> =
-            wording.range(group.live.bytes.value()).into_iter().chain(wording.samples()).collect();
+        let interval: Vec<String> = wording.range(bytes).into_iter().chain(wording.samples()).collect();
         let mut string = |text: Option<String>| text.map(|text| adder.string(&text));
         let mut detail = Detail {
-            evidence: string(evidence),
-            held_by: string(held),
             lost_with: string(lost_with(&group.live.kinds)),
             suppressed_by: string(group.suppressed_by.as_deref().map(str::to_owned)),
             interval: string(Some(interval.join(", ")).filter(|text| !text.is_empty())),
-            sizes: group.live.sizes,
+            sizes: group.live.sizes.filter(|sizes| !is_one(sizes)),
             ..Detail::default()
         };
         detail.advice = advice.map(|advice| [advice.pattern, advice.fix].map(|text| adder.string(text)));
@@ -232,6 +237,13 @@ impl Detail {
             let node = adder.stack(frames);
             detail.lost.push(LostStack { blocks: amount.blocks, bytes: amount.bytes, node });
         }
-        Some(detail)
+        detail
+    }
+
+    fn is_empty(&self) -> bool {
+        let Detail { advice, lost_with, suppressed_by, interval, sizes, freed_in, lost } = self;
+        let sentences = [lost_with, suppressed_by, interval];
+        let is_told = advice.is_some() || sizes.is_some() || sentences.iter().any(|text| text.is_some());
+        !is_told && freed_in.is_empty() && lost.is_empty()
     }
 }

@@ -50,7 +50,7 @@ use serde::Serialize;
 use stacks::{GroupObject, StackObject};
 use std::io;
 use trace::{TotalsObject, TraceObject};
-pub(in crate::report) use trace::{check_seconds, end_name, mode_name, rounded};
+pub(in crate::report) use trace::{check_seconds, end_name, mode_name, rounded, started};
 
 /// The rules whose findings are told: not what is merely there, nor what goes with others.
 const REPORTED: [Rule; 5] = [Rule::WrongFree, Rule::Definite, Rule::Possible, Rule::Leak, Rule::Growing];

@@ -116,7 +116,7 @@ impl<'a> TraceObject<'a> {
 }
 
 /// When the process started, Unix seconds; of several the first.
-fn started(report: &Report) -> Option<f64> {
+pub(in crate::report) fn started(report: &Report) -> Option<f64> {
     let parts = report.parts.iter().filter_map(|part| part.trace.clock.started());
     report.trace.clock.started().into_iter().chain(parts).reduce(f64::min)
 }

@@ -15,7 +15,7 @@ pub fn code(name: &str) -> String {
 }
 
 /// A name as code within HTML, or where a span will not do.
-pub(super) fn code_element(name: &str) -> String {
+pub(in crate::report) fn code_element(name: &str) -> String {
     let mut element = String::from("<code>");
     for character in escape(name).chars() {
         match character {
@@ -31,7 +31,7 @@ pub(super) fn code_element(name: &str) -> String {
 }
 
 /// A block of lines that mean nothing.
-pub(super) fn fenced(text: &str) -> String {
+pub(in crate::report) fn fenced(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("{fence}text\n{}\n{fence}\n", text.trim_end())

@@ -7,23 +7,24 @@ mod page;
 
 pub use page::Page;
 
-use super::process::{programs, short_command};
+use super::process::{endings, programs, short_command};
 use super::text::{Layout, Text};
 use super::{Report, count, counted, duration, ending, growth, names, size, unchecked_because, wrong_frees};
 use crate::analysis::{Frame, Rule, StackEntry, StackGroup, WrongFree, findings};
 pub use inline::code as escape;
-use inline::{code, code_element, fenced};
+use inline::code;
+pub(super) use inline::{code_element, fenced};
 use libleak_format::kinds::Kind;
 use std::io;
 
 /// Rows of a table at most.
-const MAX_ROWS: usize = 50;
+pub(super) const MAX_ROWS: usize = 50;
 /// Characters of a name in a table.
 const MAX_NAME: usize = 60;
 /// Characters of a command line.
 const MAX_COMMAND: usize = 80;
 /// Sentences on what was lost.
-const MAX_WARNINGS: usize = 10;
+pub(super) const MAX_WARNINGS: usize = 10;
 
 /// Writes reports, one after the other.
 ///
@@ -58,8 +59,12 @@ pub fn add<'a>(page: &mut Page, reports: impl Iterator<Item = &'a Report>, layou
     parts.join(", ")
 }
 
-/// The command line of a process, as code.
+/// The command line of a process, as code; of several their programs.
 pub fn process(report: &Report) -> String {
+    if !report.parts.is_empty() {
+        let all = format!("{} of {}", counted(report.parts.len() as u64, "process"), programs(&report.parts));
+        return code(&names::start_of(&all, MAX_COMMAND));
+    }
     code(&short_command(&report.trace.process, MAX_COMMAND))
 }
 
@@ -82,15 +87,14 @@ fn subjects(report: &Report) -> impl Iterator<Item = Subject<'_>> {
 fn head(report: &Report, subjects: &[Subject]) -> String {
     let trace = &report.trace;
     let mut facts: Vec<String> = trace.duration.map(duration).into_iter().collect();
-    facts.push(ending(trace.ending));
-    let who = match report.parts.len() as u64 {
-        0 => format!("{} (pid {})", process(report), trace.process.pid),
-        parts => {
-            let programs = names::start_of(&programs(&report.parts), MAX_COMMAND).into_owned();
-            format!("{} of {}", counted(parts, "process"), code(&programs))
-        }
+    let pid = if report.parts.is_empty() {
+        facts.push(ending(trace.ending));
+        format!(" (pid {})", trace.process.pid)
+    } else {
+        facts.push(endings(&report.parts));
+        String::new()
     };
-    let mut text = format!("### {who}: {}\n\n", facts.join(", "));
+    let mut text = format!("### {}{pid}: {}\n\n", process(report), facts.join(", "));
     let headline = [
         growth::summary(report),
         wrong_frees::summary(&report.wrong_frees).map(|line| format!("wrong frees {line}")),
@@ -180,6 +184,19 @@ fn outstanding(report: &Report) -> String {
     format!("- outstanding: {tilde}{} in {tilde}{} ({kinds})", size(bytes), counted(blocks, "block"))
 }
 
+/// The innermost function that has a name, and its place.
+pub(super) fn site(frames: &[Frame]) -> (String, String) {
+    let Some(frame) = frames.iter().find(|frame| frame.function.is_some()) else {
+        return (String::new(), String::new());
+    };
+    let function = names::function(frame.function.as_deref().unwrap_or_default(), MAX_NAME).into_owned();
+    let place = frame.file.as_deref().map(|file| {
+        let line = frame.line.map(|line| format!(":{line}")).unwrap_or_default();
+        format!("{}{line}", names::end_of(names::file(file), MAX_NAME))
+    });
+    (function, place.unwrap_or_default())
+}
+
 impl Subject<'_> {
     fn frames(&self) -> &[Frame] {
         match self {
@@ -221,22 +238,9 @@ impl Subject<'_> {
         }
     }
 
-    /// The innermost function that has a name, and its place.
-    fn site(&self) -> (String, String) {
-        let Some(frame) = self.frames().iter().find(|frame| frame.function.is_some()) else {
-            return (String::new(), String::new());
-        };
-        let function = names::function(frame.function.as_deref().unwrap_or_default(), MAX_NAME).into_owned();
-        let place = frame.file.as_deref().map(|file| {
-            let line = frame.line.map(|line| format!(":{line}")).unwrap_or_default();
-            format!("{}{line}", names::end_of(names::file(file), MAX_NAME))
-        });
-        (function, place.unwrap_or_default())
-    }
-
     fn row(&self, rank: usize) -> String {
         let (bytes, blocks) = self.amounts();
-        let (function, place) = self.site();
+        let (function, place) = site(self.frames());
         let cell = |name: &str| if name.is_empty() { String::new() } else { code(name) };
         let what = self.what();
         format!("| {rank} | {what} | {bytes} | {blocks} | {} | {} |\n", cell(&function), cell(&place))
@@ -245,7 +249,7 @@ impl Subject<'_> {
     /// All that the text says of it, folded.
     fn details(&self, text: &Text, rank: usize) -> String {
         let (bytes, _) = self.amounts();
-        let (function, _) = self.site();
+        let (function, _) = site(self.frames());
         let what = self.what().replace("**", "");
         let mut lines = Vec::new();
         // Writing to memory cannot fail.

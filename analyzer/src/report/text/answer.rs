@@ -3,7 +3,7 @@
 use super::{Text, WIDTH};
 use crate::analysis::own_frame;
 use crate::report::estimates::Wording;
-use crate::report::process::{ending, programs, short_command};
+use crate::report::process::{ending, endings, programs, short_command};
 use crate::report::{
     Report, counted, duration, escape, growth, lost, names, size, unchecked_because, wrong_frees,
 };
@@ -42,21 +42,8 @@ fn title(text: &Text) -> String {
 
 /// `3 processes: server, client; exit status 0 (2), ended by SIGINT`
 fn merged_title(parts: &[Report]) -> String {
-    let mut endings: Vec<(String, u64)> = Vec::new();
-    for part in parts {
-        let ending = ending(part.trace.ending);
-        match endings.iter_mut().find(|known| known.0 == ending) {
-            Some(known) => known.1 += 1,
-            None => endings.push((ending, 1)),
-        }
-    }
-    let times = |(ending, times): &(String, u64)| match times {
-        1 => ending.clone(),
-        _ => format!("{ending} ({times})"),
-    };
-    let endings: Vec<String> = endings.iter().map(times).collect();
     let start = format!("{}: ", counted(parts.len() as u64, "process"));
-    let end = format!("; {}", endings.join(", "));
+    let end = format!("; {}", endings(parts));
     let room = WIDTH.saturating_sub(start.chars().count() + end.chars().count()).max(24);
     format!("{start}{}{end}", names::start_of(&programs(parts), room))
 }

@@ -11,6 +11,7 @@ mod style;
 mod wrong_free;
 
 pub(super) use held::sentence as held_by;
+pub(super) use quiet::sentences as quiet;
 pub(super) use stack::{lost_with, write_frames};
 pub use style::Layout;
 pub(super) use style::Style;

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 const NAMED: usize = 6;
 
 /// `1.02 MiB in 6,114 blocks, reachable and stable since start-up (libcrypto 0.81 MiB, libssl 143 KiB); --top N shows them, too`
-pub(super) fn sentences(text: &Text) -> Vec<String> {
+pub(in crate::report) fn sentences(text: &Text) -> Vec<String> {
     let mut all: Vec<String> = stable(text).into_iter().collect();
     let suppressed = &text.report.suppressed;
     let (built_in, others): (Vec<&Suppressed>, Vec<&Suppressed>) =

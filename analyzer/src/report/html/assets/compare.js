@@ -38,7 +38,7 @@ function setMoments(from, to) {
   compareMoments();
 }
 
-const reportName = (report) => `${text(report.command).slice(0, 60)} (pid ${report.pid})`;
+const reportName = (report) => text(report.command).slice(0, 60) + (report.pid === null ? "" : ` (pid ${report.pid})`);
 
 function byFingerprint(report) {
   const sums = new Map(), of = report.stacks;
@@ -66,7 +66,7 @@ function compareTraces() {
   const wanted = byId("change").value;
   const kept = rows.filter((row) => !wanted || row.what === wanted);
   kept.sort((a, b) => Math.abs(b.now - b.before) - Math.abs(a.now - a.before) || (a.fingerprint < b.fingerprint ? -1 : 1));
-  plainTable(byId("trace-table"), [["Stack", "stack"], ["", ""], ["Before", "number"], ["After", "number"], ["Change", "number"], ["Blocks", "number"]],
+  plainTable(byId("trace-table"), [["Stack", "stack"], ["Status", ""], ["Before", "number"], ["After", "number"], ["Change", "number"], ["Blocks", "number"]],
     kept.slice(0, 2 * COMPARED).map((row) => {
       const frame = ownFrame(row.node);
       return [el("details", {}, el("summary", {}, el("span", { class: "function", text: stackTitle(row.node) }),
@@ -95,8 +95,11 @@ function startCompare() {
 }
 
 on("report", () => {
-  const length = state.report.duration || 0;
-  setMoments(length / 4, length);
+  const { stacks: of, duration: length } = state.report;
+  // Of several processes together no moments are known.
+  byId("moments").hidden = !length || !of.courses.some((known) => known.b.length > 0);
+  byId("compare").hidden = byId("to-compare").hidden = byId("moments").hidden && data.reports.length < 2;
+  setMoments((length || 0) / 4, length || 0);
 });
 on("range", () => {
   const length = state.report.duration || 0;

@@ -20,7 +20,7 @@ function showBars(host, bars, range, unit) {
       unit ? el("td", { class: "number", text: size(bar.bytes) }) : null);
   });
   host.replaceChildren(el("table", { class: "bars" },
-    el("thead", { class: "unseen" }, el("tr", {}, ...["range", "", "blocks", unit ? "bytes" : null].filter((name) => name !== null).map((name) => el("th", { scope: "col", text: name })))),
+    el("thead", { class: "unseen" }, el("tr", {}, ...["range", "", "blocks", unit ? "bytes" : null].filter((name) => name !== null).map((name) => name ? el("th", { scope: "col", text: name }) : el("td", { "aria-hidden": "true" })))),
     el("tbody", {}, ...rows)));
 }
 

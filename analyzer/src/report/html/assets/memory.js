@@ -41,7 +41,7 @@ function memoryData() {
 // Whether resident memory was never looked at, or would press all else to the ground.
 function residentIsAway() {
   const { timeline, totals } = state.report;
-  const most = Math.max(0, ...timeline.resident_bytes);
+  const most = timeline.resident_bytes.reduce((most, bytes) => Math.max(most, bytes), 0);
   return most === 0 || most > 12 * totals.peak_bytes;
 }
 
@@ -187,7 +187,7 @@ function showRange() {
 }
 
 function showMemoryNotes() {
-  const { recent, markers, timeline } = state.report;
+  const { recent, markers, more_markers: more, timeline } = state.report;
   const notes = [];
   if (recent && recent.most_bytes.length) {
     notes.push(`Lines: the most of each of ${recent.most_bytes.length} stretches, from every event of the run. Dots: ${counted(timeline.seconds.length, "checkpoint")}.`);
@@ -201,11 +201,11 @@ function showMemoryNotes() {
   byId("recent").hidden = !recent;
   if (recent) {
     byId("recent-note").textContent = recent.complete
-      ? "Allocations and frees in each of 400 stretches of the run: the event ring has all of them."
+      ? `Allocations and frees in each of ${recent.allocations.length} stretches of the run: the event ring has all of them.`
       : `Allocations and frees from ${duration(recent.from)} to ${duration(recent.to)}, as the event ring has kept them; of what came earlier, only some or none are there.`;
   }
   byId("marker-box").hidden = markers.length === 0;
-  byId("marker-count").textContent = counted(markers.length, "marker");
+  byId("marker-count").textContent = counted(markers.length + more, "marker") + (more ? `, of which these are the first ${count(markers.length)}` : "");
   byId("marker-list").replaceChildren(...markers.map(({ s, name }) =>
     el("li", {}, el("button", { type: "button", text: `${text(name)} · ${duration(s)}`, onclick: () => {
       const width = (wholeRun()[1] - wholeRun()[0]) / 20;
@@ -218,10 +218,11 @@ function showMemoryNotes() {
 
 function drawCharts() {
   for (const chart of [memoryChart, brushChart, recentChart]) if (chart) chart.destroy();
+  memoryChart = brushChart = recentChart = null;
+  if (byId("memory").hidden) return;
   const range = state.range;
   const host = byId("memory-chart");
   const width = Math.max(280, host.clientWidth);
-  brushChart = recentChart = null;
   memoryChart = makeMemoryChart(host, width);
   brushChart = makeBrush(byId("memory-brush"), width);
   if (state.report.recent) recentChart = makeRecent(byId("recent-chart"), width);
@@ -250,6 +251,8 @@ function startMemory() {
 
 on("report", () => {
   state.range = null;
+  const { timeline, recent, duration: length } = state.report;
+  byId("memory").hidden = byId("to-memory").hidden = length === null || (!timeline.seconds.length && !recent);
   showMemoryNotes();
   drawCharts();
 });

@@ -37,7 +37,7 @@ const INHERITED = 1, MAPPED = 2, SUPPRESSED = 4, CUT = 8;
 
 // What a stack held, as moments and bytes; whether each is what was held then, or only what of it is still outstanding.
 function course(report, stack) {
-  const known = report.stacks.course[stack], of = report.stacks;
+  const of = report.stacks, known = of.courses[of.course[stack]];
   if (known.s || !known.b.length) {
     const births = (known.s || []).map((s, place) => [s, known.b[place]]);
     return { points: births, exact: of.frees[stack] === 0 };

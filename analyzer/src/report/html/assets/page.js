@@ -22,16 +22,23 @@ function startTheme() {
 function startReports() {
   byId("report-choice").hidden = data.reports.length < 2;
   setOptions(byId("report"), data.reports.map((report, place) => [place, `${place + 1}: ${reportName(report)}`]));
-  byId("report").addEventListener("change", () => {
-    state.report = data.reports[byId("report").value];
-    tell("report");
-  });
+  byId("report").addEventListener("change", () => showReport(byId("report").value));
 }
 
-// #fingerprint opens a stack.
+function showReport(place) {
+  byId("report").value = place;
+  state.report = data.reports[place];
+  tell("report");
+}
+
+// #fingerprint opens a stack, if need be of another process.
 function openFromAddress() {
-  const stack = state.report.stacks.fingerprint.indexOf(location.hash.slice(1));
-  if (stack >= 0) revealStack(stack);
+  const wanted = location.hash.slice(1);
+  const has = (report) => report.stacks.fingerprint.includes(wanted);
+  const report = [state.report, ...data.reports].find(has);
+  if (!report) return;
+  if (report !== state.report) showReport(data.reports.indexOf(report));
+  revealStack(report.stacks.fingerprint.indexOf(wanted));
 }
 
 startTheme();

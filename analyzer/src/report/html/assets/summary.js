@@ -14,7 +14,7 @@ function showHeader() {
   if (report.checked) facts.push("leak check done");
   if (report.started) facts.push(new Date(report.started * 1000).toISOString().replace("T", " ").slice(0, 19) + " UTC");
   byId("facts").textContent = facts.join(" · ");
-  byId("trace-file").textContent = `${text(report.trace)} (${size(report.trace_bytes)}) · leak-analyze ${data.version}`;
+  byId("trace-file").textContent = `${report.traces.map(text).join(", ")} · leak-analyze ${data.version}`;
 }
 
 function showVerdict() {

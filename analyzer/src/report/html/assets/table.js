@@ -117,12 +117,12 @@ function stackDetails(stack) {
   const report = state.report, of = report.stacks, detail = of.details[stack] || {};
   const facts = [];
   const fact = (name, value) => { if (value) facts.push(el("div", {}, el("dt", { text: name }), el("dd", {}, value))); };
-  fact("Evidence", text(detail.evidence));
+  fact("Evidence", text(of.evidence[stack]));
   if (detail.advice) {
     fact("Pattern", text(detail.advice[0]));
     fact("What usually helps", text(detail.advice[1]));
   }
-  fact("Held by", text(detail.held_by).replace(/^held by /, ""));
+  fact("Held by", text(of.held_by[stack]).replace(/^held by /, ""));
   fact("Lost with it", text(detail.lost_with));
   fact("Suppressed by", text(detail.suppressed_by));
   fact("Outstanding, 95 % confidence", text(detail.interval));
@@ -132,6 +132,8 @@ function stackDetails(stack) {
   if (detail.sizes) {
     const [least, most] = detail.sizes;
     fact("Sizes", least === most ? `${count(least)} bytes each` : `${count(least)} to ${count(most)} bytes`);
+  } else if (of.live_blocks[stack]) {
+    fact("Sizes", `${count(of.live_bytes[stack] / of.live_blocks[stack])} bytes each`);
   }
   fact("Allocations", `${count(of.allocations[stack])} by ${text(of.origin[stack])}, ${count(of.frees[stack])} freed` +
     (of.temporary[stack] ? `, ${count(of.temporary[stack])} of them within ${duration(report.temporary)}` : ""));
