@@ -1,61 +1,13 @@
 //! The HTML report, opened in a real browser: what it shows, what can be done with it, and that nothing in it runs or is loaded.
 
 use libleak_tests::artefacts::analyzer;
-use libleak_tests::{Browser, CHROMIUM, Fixture, Outcome, Program, Scratch, Traced, missing};
+use libleak_tests::{Browser, CHROMIUM, Fixture, HtmlPage as Page, Program, Traced, missing};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 const PYTHON: &str = "/usr/bin/python3";
-
-fn analyze(arguments: &[&Path]) -> Outcome {
-    Program::new(analyzer()).args(arguments).run()
-}
-
-/// A page about traces, in a folder of its own.
-struct Page {
-    folder: Scratch,
-}
-
-impl Page {
-    #[track_caller]
-    fn of(traces: &[PathBuf]) -> Page {
-        let page = Page { folder: Scratch::new() };
-        let mut arguments = vec![Path::new("report"), Path::new("-o")];
-        let path = page.path();
-        arguments.push(&path);
-        arguments.extend(traces.iter().map(PathBuf::as_path));
-        let done = analyze(&arguments).succeeded();
-        assert_eq!((done.text(), done.errors()), (String::new(), String::new()));
-        page
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.join("leaks.html")
-    }
-
-    fn text(&self) -> String {
-        fs::read_to_string(self.path()).expect("a page")
-    }
-
-    /// What scripts get to see.
-    fn data(&self) -> Value {
-        let text = self.text();
-        let (_, data) = text.split_once("<script type=\"application/json\" id=\"data\">").expect("data");
-        let (data, _) = data.split_once("</script>").expect("an end");
-        serde_json::from_str(data).expect("JSON")
-    }
-
-    #[track_caller]
-    fn open(&self, width: u32) -> Browser {
-        let mut browser = Browser::new(width);
-        browser.open(&self.path());
-        assert_eq!(browser.complaints(), [""; 0]);
-        browser
-    }
-}
 
 /// The traces of a long and of a short run of a server that loses, caches, has threads and sets markers.
 fn shop() -> &'static [Traced; 2] {
@@ -442,24 +394,4 @@ fn the_same_trace_gives_the_same_bytes() {
     };
     let (one, other) = (write("1"), write("2"));
     assert!(one.len() > 100_000 && one == other && one == shop_page().text().into_bytes());
-}
-
-#[test]
-fn a_run_writes_a_page_also_beside_a_gate() {
-    let (folder, fixture) = (Scratch::new(), Fixture::c("heap.c"));
-    for gate in [&[][..], &["--fail-on", "definite"]] {
-        let path = folder.join("leaks.html");
-        let run = Program::new(analyzer())
-            .arg("run")
-            .args(gate)
-            .arg("-o")
-            .arg(&path)
-            .arg("--")
-            .arg(fixture.executable());
-        run.run();
-        let text = fs::read_to_string(&path).expect("a page");
-        assert!(text.starts_with("<!doctype html>") && text.trim_end().ends_with("</html>"), "{gate:?}");
-        assert!(text.contains("\"all\":true"), "{gate:?}: also what was freed");
-        fs::remove_file(&path).expect("removed");
-    }
 }

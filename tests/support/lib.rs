@@ -26,6 +26,7 @@ pub mod artefacts;
 pub mod browser;
 pub mod compare;
 pub mod fixture;
+pub mod html_page;
 pub mod inputs;
 pub mod inside;
 pub mod limits;
@@ -41,6 +42,7 @@ pub mod truth;
 pub use browser::{Browser, CHROMIUM};
 pub use compare::{assert_behaves_the_same, assert_one_line};
 pub use fixture::Fixture;
+pub use html_page::HtmlPage;
 pub use program::{Outcome, Program, Traced};
 pub use report::{
     Amount, Bounds, End, Frame, FreedIn, Growth, HeldBy, Interval, Kinds, Report, Stack, StackGroup,
