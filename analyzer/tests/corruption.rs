@@ -54,13 +54,38 @@ fn report(bytes: &[u8]) -> Result<[Report; 1], OpenError> {
     Ok([Report::new(trace, &selection, &support::no_names())])
 }
 
-/// Everything that commands do with a trace, but for symbols, pages and exports.
-fn analyse(bytes: &[u8]) -> Result<(), OpenError> {
+/// The formats in which a damaged trace is written. All of them take ten times as long as reading it.
+#[derive(Clone, Copy)]
+enum Formats {
+    Text,
+    Json,
+    All,
+}
+
+impl Formats {
+    /// Those of the `turn`th damaged trace: text and JSON in turn, and all of them once in `cycle` times.
+    fn of(turn: usize, cycle: usize) -> Formats {
+        match turn {
+            turn if turn % cycle == 0 => Formats::All,
+            turn if turn % 2 == 0 => Formats::Json,
+            _ => Formats::Text,
+        }
+    }
+}
+
+/// Everything that commands do with a trace, but for symbols.
+fn analyse(bytes: &[u8], formats: Formats) -> Result<(), OpenError> {
     let started = Instant::now();
-    let report = report(bytes)?;
+    let mut report = report(bytes)?;
     let mut out = Vec::new();
-    for format in [Format::Text, Format::Json] {
-        format.write(&mut out, &report, &Layout::default()).unwrap();
+    if matches!(formats, Formats::Text | Formats::All) {
+        Format::Text.write(&mut out, &report, &Layout::default()).unwrap();
+    }
+    if matches!(formats, Formats::Json | Formats::All) {
+        Format::Json.write(&mut out, &report, &Layout::default()).unwrap();
+    }
+    if matches!(formats, Formats::All) {
+        write_others(&mut report);
     }
     let [Report { trace, .. }] = report;
     let info = Info::new(trace, &[]);
@@ -71,25 +96,18 @@ fn analyse(bytes: &[u8]) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The same with a page and exports, which take as long again.
-fn analyse_and_export(bytes: &[u8]) -> Result<(), OpenError> {
-    analyse(bytes)?;
-    let report = report(bytes)?;
-    let started = Instant::now();
+/// Writes the formats besides text and JSON.
+fn write_others(report: &mut [Report; 1]) {
     for (_, _, format) in export::Format::ALL {
-        format.write(&mut Vec::new(), &report, &export::Options::default()).unwrap();
+        format.write(&mut Vec::new(), report, &export::Options::default()).unwrap();
     }
-    Format::Markdown.write(&mut Vec::new(), &report, &Layout::default()).unwrap();
-    let mut report = report;
+    Format::Markdown.write(&mut Vec::new(), report, &Layout::default()).unwrap();
     let gate = Gate { rules: Rule::ALL.to_vec(), ..Gate::default() };
-    let judgements = gate.judge_all(&mut report);
+    let judgements = gate.judge_all(report);
     for (.., format) in gate::Format::ALL {
-        format.write(&mut Vec::new(), &report, &judgements, &SourceRoot::default()).unwrap();
+        format.write(&mut Vec::new(), report, &judgements, &SourceRoot::default()).unwrap();
     }
-    Format::Html.write(&mut Vec::new(), &report, &Layout::default()).unwrap();
-    let took = started.elapsed();
-    assert!(took < TIME, "took {took:?}");
-    Ok(())
+    Format::Html.write(&mut Vec::new(), report, &Layout::default()).unwrap();
 }
 
 /// The positions of all bytes that say something.
@@ -113,9 +131,9 @@ const NAMES: &str = r#"{"schema":"libleak-names/1","strings":["main","a.c","tabl
 #[test]
 fn every_byte_of_a_bundle_may_be_wrong() {
     let sound = bundle();
-    analyse(&sound).expect("the bundle is sound");
+    analyse(&sound, Formats::All).expect("the bundle is sound");
     for length in 0..sound.len() {
-        assert!(analyse(&sound[..length]).is_err(), "{length} of {} bytes", sound.len());
+        assert!(analyse(&sound[..length], Formats::Text).is_err(), "{length} of {} bytes", sound.len());
     }
     every_one_wrong(&sound, (0..sound.len()).collect());
 }
@@ -155,7 +173,7 @@ fn every_byte_may_be_wrong() {
 }
 
 fn every_one_wrong(sound: &[u8], positions: Vec<usize>) {
-    analyse(sound).expect("the trace itself is sound");
+    analyse(sound, Formats::All).expect("the trace itself is sound");
     with_bounded_memory(|| {
         positions.into_par_iter().for_each_init(
             || sound.to_vec(),
@@ -163,11 +181,12 @@ fn every_one_wrong(sound: &[u8], positions: Vec<usize>) {
                 let right = bytes[position];
                 let mut wrong = vec![0, 0xff, right ^ 1, right ^ 0x80];
                 wrong.retain(|value| *value != right);
-                wrong.dedup();
-                for value in wrong {
+                // Most bytes are zero.
+                wrong.truncate(if right == 0 { 2 } else { 4 });
+                for (index, value) in wrong.into_iter().enumerate() {
                     bytes[position] = value;
                     // Refused or reported: both are fine.
-                    _ = analyse(bytes);
+                    _ = analyse(bytes, Formats::of(position + index, 64));
                 }
                 bytes[position] = right;
             },
@@ -180,8 +199,8 @@ fn a_trace_may_end_anywhere() {
     let sound = sample();
     let pages = (0..sound.len()).step_by(4096);
     let odd = (0..sound.len()).step_by(677).chain(sound.len().saturating_sub(300)..sound.len());
-    for length in pages.chain(odd) {
-        match analyse_and_export(&sound[..length]) {
+    for (turn, length) in pages.chain(odd).enumerate() {
+        match analyse(&sound[..length], Formats::of(turn, 8)) {
             Err(OpenError::Refused(Refusal::TooShort { length: found })) => assert_eq!(found, length as u64),
             Err(error) => panic!("{length} bytes: {error}"),
             Ok(()) => {
@@ -199,7 +218,7 @@ fn files_of_another_kind_are_refused_with_the_reason() {
     let refusal = |change: fn(&mut Vec<u8>)| {
         let mut bytes = sample();
         change(&mut bytes);
-        analyse(&bytes).expect_err("not refused").to_string()
+        analyse(&bytes, Formats::Text).expect_err("not refused").to_string()
     };
     assert_eq!(refusal(|bytes| bytes.clear()), "the file is empty");
     assert_eq!(refusal(|bytes| bytes[0] = b'x'), "not a libleak trace (its first bytes are something else)");
@@ -234,6 +253,12 @@ fn damage_is_named() {
     assert!(found.contains("missing or damaged: stacks end there"), "{found}");
 }
 
+/// The formats of the next random case.
+fn next_formats() -> Formats {
+    static TURNS: AtomicUsize = AtomicUsize::new(0);
+    Formats::of(TURNS.fetch_add(1, Relaxed), 8)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -247,7 +272,7 @@ proptest! {
             // Keep it a trace, or nothing else is tested.
             bytes[..16].copy_from_slice(&sample()[..16]);
             bytes[24..32].fill(0);
-            prop_assert!(analyse_and_export(&bytes).is_ok());
+            prop_assert!(analyse(&bytes, next_formats()).is_ok());
         }
     }
 
@@ -259,7 +284,7 @@ proptest! {
             let place = 4096 + filled[place.index(filled.len())] / 8 * 8;
             bytes[place..][..8].copy_from_slice(&word.to_ne_bytes());
         }
-        prop_assert!(analyse_and_export(&bytes).is_ok());
+        prop_assert!(analyse(&bytes, next_formats()).is_ok());
     }
 
     #[test]
@@ -268,6 +293,6 @@ proptest! {
         for (place, word) in words {
             bytes[4096 + place * 8..][..8].copy_from_slice(&word.to_ne_bytes());
         }
-        prop_assert!(analyse_and_export(&bytes).is_ok());
+        prop_assert!(analyse(&bytes, next_formats()).is_ok());
     }
 }
