@@ -68,7 +68,7 @@ fn the_table_holds_the_stacks_of_the_report() {
     if missing(&["cmark-gfm", PYTHON]) {
         return;
     }
-    let (page, report) = page(&fixture("kinds.c"), &["--top", "100"]);
+    let (page, report) = page(&fixture("kinds.c"), &["--top", "100", "--sort", "bytes"]);
     assert!(page.headings[0].contains("kinds (pid "), "{:?}", page.headings);
     assert_eq!(page.rows[0], ["", "finding", "bytes", "blocks", "function", "place"]);
     let stacks: Vec<_> = report.live().collect();
