@@ -3,6 +3,7 @@
 use libleak_tests::{Fixture, Outcome, Program, Scratch, Traced, artefacts, missing};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -251,4 +252,20 @@ fn damaged_bundles_are_refused_in_one_line() {
     refused("wrong", &wrong);
     let gzip = Program::new("gzip").arg("-c").stdin("hello").run();
     refused("other", &gzip.stdout);
+}
+
+#[test]
+fn what_is_no_file_is_written_to_and_stays_what_it_is() {
+    let traced = Program::new(Fixture::c("deep.c").executable()).traced().succeeded();
+    let folder = Scratch::new();
+    let (pipe, whole) = (folder.join("pipe"), folder.join("whole"));
+    Program::new("/usr/bin/mkfifo").arg(&pipe).run().succeeded();
+    let bundle =
+        |to: &Path| Program::new(artefacts::analyzer()).args(["bundle", "-o"]).arg(to).arg(traced.file());
+    let mut writer = bundle(&pipe).spawn();
+    let read = fs::read(&pipe).expect("what was written");
+    assert!(writer.wait().expect("it ends").success());
+    bundle(&whole).run().succeeded();
+    assert!(read == fs::read(&whole).expect("a bundle"), "{} bytes", read.len());
+    assert!(fs::metadata(&pipe).expect("it is still there").file_type().is_fifo());
 }

@@ -244,7 +244,7 @@ fn no_name_steers_a_terminal_or_adds_a_line() {
             &["report", "--format", "markdown"],
             &["suppressions"],
             &["suppressions", "--format", "lsan"],
-            &["bundle", "-o", "/dev/null"],
+            &["bundle"],
         ] {
             analyze(arguments);
         }

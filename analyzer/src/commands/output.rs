@@ -227,13 +227,17 @@ pub(super) fn write_file(
     result.map_err(|error| Failure::file(path, format!("cannot be written: {error}")))
 }
 
-/// Puts a new file in the place of an old one, of which nobody sees a half.
+/// Puts a new file in the place of an old one, of which nobody sees a half. What is no regular file, such as a device or a pipe, is
+/// written to.
 pub(super) fn replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failure> {
     // Where a link leads to.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return write_file(path, write);
+    }
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".{}.new", std::process::id()));
     let result = std::fs::File::create(&new).map(BufWriter::new).and_then(|mut out| {
