@@ -166,16 +166,14 @@ impl Gate {
             found.into_iter().partition(|finding| self.limits.are_exceeded_by(finding));
         let (known, failed): (Vec<Finding>, Vec<Finding>) =
             beyond.into_iter().partition(|finding| self.baseline.admits(finding));
-        let is_failed = |fingerprint, is_stack: bool| {
-            failed.iter().any(|finding| {
-                matches!(finding.subject, Subject::Stack(_)) == is_stack
-                    && finding.fingerprint() == fingerprint
-            })
-        };
+        let (of_stacks, of_frees): (Vec<&Finding>, Vec<&Finding>) =
+            failed.iter().partition(|finding| matches!(finding.subject, Subject::Stack(_)));
+        let [stacks, frees] = [of_stacks, of_frees]
+            .map(|findings| findings.into_iter().map(Finding::fingerprint).collect::<HashSet<Fingerprint>>());
         let kept: Vec<bool> =
-            report.selected.stacks.iter().map(|entry| is_failed(entry.fingerprint, true)).collect();
+            report.selected.stacks.iter().map(|entry| stacks.contains(&entry.fingerprint)).collect();
         let wrong: Vec<bool> =
-            report.wrong_frees.found.iter().map(|wrong| is_failed(wrong.fingerprint, false)).collect();
+            report.wrong_frees.found.iter().map(|wrong| frees.contains(&wrong.fingerprint)).collect();
         let taken = |finding: &Finding<'_>| Found::new(finding, &self.baseline);
         let suppressed = suppressed(&report.selected.stacks, &self.rules);
         let (excused, undecided) = match self.doubt(report) {
