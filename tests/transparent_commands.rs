@@ -5,12 +5,12 @@ use libleak_tests::scratch::open_to_all;
 use libleak_tests::skip::{find, note};
 use libleak_tests::{Outcome, Program, Scratch, artefacts, inputs, program::traces_in};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
 use std::{fs, thread};
 
 const TABLE: &str = include_str!("commands/table");
@@ -233,15 +233,20 @@ fn copy_tree(from: &Path, to: &Path) {
             std::os::unix::fs::symlink(link, &target).expect("a new link");
         } else {
             fs::copy(&source, &target).expect("a copy");
-            set_time(&target);
         }
+        set_time(&target);
     }
     set_time(to);
 }
 
+/// Of the entry itself, also where it is a link: tar keeps the time of links too.
 fn set_time(path: &Path) {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    fs::File::open(path).and_then(|file| file.set_modified(time)).expect("the time of one's own file");
+    let entry = CString::new(path.as_os_str().as_bytes()).expect("no NUL in a path");
+    let times = [libc::timespec { tv_sec: 1_000_000_000, tv_nsec: 0 }; 2];
+    // SAFETY: `entry` ends with a NUL, and `times` has the two entries that the call reads.
+    let status =
+        unsafe { libc::utimensat(libc::AT_FDCWD, entry.as_ptr(), times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW) };
+    assert_eq!(status, 0, "the time of {}: {}", path.display(), std::io::Error::last_os_error());
 }
 
 /// A linear congruential generator (Knuth's MMIX constants): the same numbers everywhere.
