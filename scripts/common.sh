@@ -32,13 +32,14 @@ build_dir() {
 }
 
 # Builds both in the release profile. Two calls: in one, cargo would give both the same features of their common
-# dependencies, and libleak.so must not have the standard library.
+# dependencies, and libleak.so must not have the standard library. leak-analyze is built without what only libleak.so
+# needs: link-time optimisation makes reports 3 % faster and the build on two cores 1.7 times as long.
 build() {
     need_cargo
-    local package
-    for package in libleak leak-analyze; do
-        quietly cargo build --manifest-path "$root/Cargo.toml" --release --locked -p "$package"
-    done
+    local cargo=(cargo build --manifest-path "$root/Cargo.toml" --release --locked)
+    quietly "${cargo[@]}" -p libleak
+    quietly "${cargo[@]}" -p leak-analyze --config 'profile.release.lto=false' \
+        --config 'profile.release.codegen-units=16' --config 'profile.release.debug=false'
 }
 
 is_there() {
