@@ -1,6 +1,7 @@
 //! What documents say of the tests is so.
 
-use libleak_tests::{Fixture, Program, Traced, artefacts};
+use libleak_tests::oracles::memcheck;
+use libleak_tests::{Fixture, Program, Traced, artefacts, missing};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -114,4 +115,22 @@ fn every_key_of_json_is_explained_and_no_other() {
     let explained = rows.flat_map(|(first, _)| first.trim_end_matches('`').split("`, `"));
     let gone: Vec<&str> = explained.filter(|key| !written.contains(*key)).collect();
     assert!(gone.is_empty(), "in docs/json.md, but never written: {gone:?}");
+}
+
+#[test]
+fn the_program_of_the_comparison_has_what_the_page_says_and_memcheck_finds() {
+    let program = Program::new(Fixture::c("lab.c").executable());
+    let totals = program.traced().report().totals;
+    assert_eq!((totals.allocations, totals.frees), (1012, 1000));
+    let kinds: Vec<(u64, u64)> =
+        totals.kinds.each().iter().map(|(_, amount)| (amount.blocks, amount.bytes)).collect();
+    assert_eq!(kinds, [(5, 320), (5, 320), (1, 500), (1, 1000), (0, 0)]);
+    let page = fs::read_to_string(document("comparison.md")).expect("a file of the repository");
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let answer = "1,012 allocations, 1,000 frees, 2,140 bytes outstanding in 12 blocks: 320 B definite, 320 B indirect, \
+                  500 B possible, 1,000 B reachable";
+    assert!(page.contains(answer), "docs/comparison.md says something else");
+    if !missing(&["valgrind"]) {
+        assert_eq!(memcheck::leaks(&program).totals, totals.kinds);
+    }
 }
