@@ -186,6 +186,10 @@ fn sampled_traces_differ_where_intervals_do_not_overlap() {
     assert_eq!(diff(&few.file(), &few.file(), &["--fail-on", "new,grown"]).code(), 0);
     let text = diff(&few.file(), &many.file(), &[]).succeeded().text();
     assert!(text.starts_with("1 grown: +") && text.contains("from ~"), "{text}");
+    // A sample cannot be checked: all its blocks are of unknown kind, and estimates as before.
+    let unknown = json(&few.file(), &many.file(), &["--kind", "unknown"]);
+    assert_eq!(unknown["stacks"], document["stacks"]);
+    assert_eq!(unknown["totals"], document["totals"]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub struct Amount {
 }
 
 impl Amount {
-    pub(super) fn add(&mut self, blocks: u64, bytes: u64) {
+    pub(crate) fn add(&mut self, blocks: u64, bytes: u64) {
         self.blocks = self.blocks.saturating_add(blocks);
         self.bytes = self.bytes.saturating_add(bytes);
     }

@@ -8,14 +8,18 @@
 //! 95 % intervals of both sides do not overlap; for two of the same width that is a difference of 2.8 standard deviations, which chance alone
 //! brings about in less than one of a hundred stacks. Otherwise a difference is [`Status::Unclear`].
 
+mod amounts;
+#[cfg(test)]
+mod tests;
+
+pub use amounts::Amounts;
+
 use super::filter::Wanted;
 use super::fingerprint::Fingerprint;
-use super::growth::Rate;
-use super::interval::{Bounds, Interval};
+use super::interval::Bounds;
 use super::select::StackEntry;
-use super::usage::Usage;
 use super::value::Value;
-use crate::trace::{Amount, Estimate, KindCounts, Trace};
+use crate::trace::Trace;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -122,91 +126,6 @@ impl Status {
     }
 }
 
-/// The numbers of a stack, or of all, on one side.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Amounts {
-    /// Counts; outstanding blocks are those of the kinds that were asked for.
-    pub usage: Usage,
-    /// The most bytes outstanding at a time; an upper bound where several stacks or traces were added up.
-    pub peak_bytes: u64,
-    /// All outstanding blocks.
-    pub live: Amount,
-    /// Those by kind.
-    pub kinds: KindCounts,
-    /// How fast it grows; `None` if it does not.
-    pub growth: Option<Rate>,
-    /// Mean bytes between samples, the largest of all traces; `None` if numbers are exact.
-    pub sample_bytes: Option<u64>,
-}
-
-impl Amounts {
-    fn of(entry: &StackEntry, kinds: &[Wanted]) -> Amounts {
-        let group = &entry.group;
-        let mut usage = group.usage();
-        let live = Amount { blocks: usage.live_blocks.value(), bytes: usage.live_bytes.value() };
-        if !kinds.is_empty() {
-            let wanted: Vec<_> = kinds.iter().map(|kind| kind.of(group)).collect();
-            let exact = |number: u64| Estimate { recorded: number, ..Estimate::default() };
-            usage.live_blocks = exact(wanted.iter().map(|amount| amount.blocks).fold(0, u64::saturating_add));
-            usage.live_bytes = exact(wanted.iter().map(|amount| amount.bytes).fold(0, u64::saturating_add));
-        }
-        let growth = group.growth.filter(|growth| growth.verdict.is_growth());
-        Amounts {
-            usage,
-            peak_bytes: group.peak_bytes,
-            live,
-            kinds: group.live.kinds,
-            growth: growth.and_then(|growth| growth.rate),
-            sample_bytes: None,
-        }
-    }
-
-    fn add(&mut self, other: &Amounts) {
-        self.usage.add(&other.usage);
-        self.peak_bytes = self.peak_bytes.saturating_add(other.peak_bytes);
-        self.live.blocks = self.live.blocks.saturating_add(other.live.blocks);
-        self.live.bytes = self.live.bytes.saturating_add(other.live.bytes);
-        self.kinds.merge(&other.kinds);
-        self.growth = match (self.growth, other.growth) {
-            (Some(one), Some(other)) => Some(Rate {
-                bytes_per_hour: one.bytes_per_hour + other.bytes_per_hour,
-                low: one.low + other.low,
-                high: one.high + other.high,
-            }),
-            (one, other) => one.or(other),
-        };
-    }
-
-    /// One of the numbers.
-    pub fn value(&self, value: Value) -> u64 {
-        match value {
-            Value::InuseSpace => self.usage.live_bytes.value(),
-            Value::InuseObjects => self.usage.live_blocks.value(),
-            Value::AllocSpace => self.usage.allocated_bytes.value(),
-            Value::AllocObjects => self.usage.allocations.value(),
-            Value::PeakSpace => self.peak_bytes,
-            Value::Growth => self.growth.map_or(0, |rate| rate.bytes_per_hour.round() as u64),
-        }
-    }
-
-    /// Where one of the numbers lies with 95 % confidence; `None` if it is exact. Of peaks that were estimated nothing is known for
-    /// sure; rates are estimates always.
-    pub fn bounds(&self, value: Value) -> Option<Bounds> {
-        if value == Value::Growth {
-            let rate = self.growth?;
-            return Some(Bounds { low: rate.low.max(0.0) as u64, high: rate.high.max(0.0) as u64 });
-        }
-        let interval = Interval::of(&self.usage, self.sample_bytes?);
-        Some(match value {
-            Value::InuseSpace => interval.live_bytes,
-            Value::InuseObjects => interval.live_blocks,
-            Value::AllocSpace => interval.allocated_bytes,
-            Value::AllocObjects => interval.allocations,
-            Value::PeakSpace | Value::Growth => Bounds { low: 0, high: u64::MAX },
-        })
-    }
-}
-
 /// Where a stack of a [`Change`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -294,13 +213,13 @@ pub fn diff(base: &[Part], new: &[Part], comparison: &Comparison) -> Diff {
             }
         }
     }
-    let sampled = [sample_bytes(base), sample_bytes(new)];
+    let sampled = (sample_bytes(base), sample_bytes(new));
     let mut found = Diff::default();
-    (found.heap.0.sample_bytes, found.heap.1.sample_bytes) = (sampled[0], sampled[1]);
+    (found.heap.0.sample_bytes, found.heap.1.sample_bytes) = sampled;
     for change in &mut changes {
-        if !change.is_mapping && comparison.kinds.is_empty() {
+        if !change.is_mapping {
             // Also where no sample is: of what was not sampled there may be some.
-            (change.base.sample_bytes, change.new.sample_bytes) = (sampled[0], sampled[1]);
+            (change.base.sample_bytes, change.new.sample_bytes) = sampled;
         }
         change.status = status(change, comparison);
     }
@@ -358,100 +277,5 @@ fn status(change: &Change, comparison: &Comparison) -> Status {
         Status::Unclear
     } else {
         Status::Same
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn exact(number: u64) -> Estimate {
-        Estimate { recorded: number, ..Estimate::default() }
-    }
-
-    fn amounts(bytes: u64) -> Amounts {
-        Amounts { usage: Usage { live_bytes: exact(bytes), ..Usage::default() }, ..Amounts::default() }
-    }
-
-    /// So many samples of small blocks, one in 1,024 bytes on average.
-    fn sampled(samples: u64) -> Amounts {
-        let live_bytes = Estimate {
-            recorded: samples,
-            samples,
-            unseen: 1023.0 * samples as f64,
-            variance: 1024.0 * 1024.0 * samples as f64,
-        };
-        Amounts {
-            usage: Usage { live_bytes, ..Usage::default() },
-            sample_bytes: Some(1024),
-            ..Amounts::default()
-        }
-    }
-
-    fn status_of(base: Amounts, new: Amounts, tolerance: Tolerance) -> Status {
-        let place = Place { side: Side::New, part: 0, stack: 0 };
-        let fingerprint = Fingerprint::of_parts([]);
-        let change = Change { fingerprint, status: Status::Same, base, new, place, is_mapping: false };
-        status(&change, &Comparison { tolerance, ..Comparison::default() })
-    }
-
-    #[test]
-    fn exact_numbers_change_by_what_is_beyond_the_tolerance() {
-        let none = Tolerance::default();
-        let of = |base, new, tolerance| status_of(amounts(base), amounts(new), tolerance);
-        assert_eq!(of(0, 1, none), Status::New);
-        assert_eq!(of(1, 2, none), Status::Grown);
-        assert_eq!(of(2, 1, none), Status::Shrunk);
-        assert_eq!(of(1, 0, none), Status::Gone);
-        assert_eq!(of(7, 7, none), Status::Same);
-        let tenth = Tolerance::Share(0.1);
-        assert_eq!([of(100, 110, tenth), of(100, 111, tenth)], [Status::Same, Status::Grown]);
-        assert_eq!([of(100, 90, tenth), of(100, 89, tenth)], [Status::Same, Status::Shrunk]);
-        assert_eq!(of(0, 1, tenth), Status::New, "a share of nothing is nothing");
-        let amount = Tolerance::Amount(10);
-        assert_eq!([of(0, 10, amount), of(0, 11, amount)], [Status::Same, Status::New]);
-        assert_eq!([of(10, 0, amount), of(11, 0, amount)], [Status::Same, Status::Gone]);
-    }
-
-    #[test]
-    fn estimates_change_where_their_intervals_do_not_overlap() {
-        let of = |base, new| status_of(sampled(base), sampled(new), Tolerance::default());
-        assert_eq!(of(100, 120), Status::Unclear);
-        assert_eq!(of(100, 200), Status::Grown);
-        assert_eq!(of(200, 100), Status::Shrunk);
-        assert_eq!(of(100, 100), Status::Same);
-        // Of what was not sampled there may have been some.
-        assert_eq!(of(0, 1), Status::Unclear);
-        assert_eq!(of(0, 30), Status::New);
-        assert_eq!(of(30, 0), Status::Gone);
-        assert_eq!(status_of(amounts(0), sampled(1), Tolerance::default()), Status::New, "it was exact");
-    }
-
-    #[test]
-    fn rates_are_compared_by_their_intervals() {
-        let rate = |low, bytes_per_hour, high| Amounts {
-            growth: Some(Rate { bytes_per_hour, low, high }),
-            ..Amounts::default()
-        };
-        let growth = Comparison { value: Value::Growth, ..Comparison::default() };
-        let place = Place { side: Side::New, part: 0, stack: 0 };
-        let of = |base, new| {
-            let fingerprint = Fingerprint::of_parts([]);
-            status(
-                &Change { fingerprint, status: Status::Same, base, new, place, is_mapping: false },
-                &growth,
-            )
-        };
-        assert_eq!(of(Amounts::default(), rate(1.0, 2.0, 3.0)), Status::New);
-        assert_eq!(of(rate(1.0, 2.0, 3.0), rate(2.0, 4.0, 6.0)), Status::Unclear);
-        assert_eq!(of(rate(1.0, 2.0, 3.0), rate(4.0, 5.0, 6.0)), Status::Grown);
-        assert_eq!(of(rate(1.0, 2.0, 3.0), Amounts::default()), Status::Gone);
-    }
-
-    #[test]
-    fn differences_of_the_largest_numbers_do_not_wrap() {
-        assert_eq!(difference(0, u64::MAX), i64::MAX);
-        assert_eq!(difference(u64::MAX, 0), i64::MIN);
-        assert_eq!(difference(5, 3), -2);
     }
 }
