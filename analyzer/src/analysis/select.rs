@@ -18,7 +18,7 @@ use crate::trace::{FreeSite, StackEnd, Trace};
 use libleak_format::sites::LIFETIME_BUCKETS;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,7 +156,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
     let mut next = groups.len();
     selected.warnings = named.warnings(trace);
     let mut entries: Vec<StackEntry> = Vec::new();
-    let mut places: HashMap<Look, usize> = HashMap::new();
+    let mut places: HashMap<u64, usize> = HashMap::new();
     for (place, (group, freed)) in groups.into_iter().zip(&freed).enumerate() {
         let first = next;
         next += freed.iter().filter(|known| known.stack.is_some()).count();
@@ -168,7 +168,7 @@ pub fn select(trace: &Trace, groups: Vec<Group>, selection: &Selection, names: &
         }
         let block_type = block_type(&frames, names.symbolizer.finds_inlines());
         let siblings = Siblings::of(freed, first, &named, trace, names);
-        let known = *places.entry(look(&group, &frames, end)).or_insert(entries.len());
+        let known = place_of(&Look::of(&group, &frames, end), &entries, &mut places);
         match entries.get_mut(known) {
             Some(entry) => {
                 selected.look_alikes += usize::from(group.is_own_heap() && entry.group.is_own_heap());
@@ -280,25 +280,51 @@ fn growth_order(group: &Group) -> u64 {
 }
 
 /// What people see of a stack; stacks that are equal in it are shown as one.
-type Look = (Option<libleak_format::Origin>, bool, StackEnd, Vec<FrameLook>);
-type FrameLook = (Option<usize>, Option<Arc<str>>, bool, Place);
-
-/// Where a frame is: its line, or its offset where no line is known.
-#[derive(PartialEq, Eq, Hash)]
-enum Place {
-    Line(Option<Arc<str>>, u32),
-    Offset(u64),
+struct Look<'a> {
+    kind: (Option<libleak_format::Origin>, bool, StackEnd),
+    frames: &'a [Frame],
 }
 
-fn look(group: &Group, frames: &[Frame], end: StackEnd) -> Look {
-    let frames = frames.iter().map(|frame| {
-        let place = match frame.line {
-            Some(line) => Place::Line(frame.file.clone(), line),
-            None => Place::Offset(frame.offset),
-        };
-        (frame.module, frame.function.clone(), frame.inlined, place)
-    });
-    (group.origin, group.inherited, end, frames.collect())
+type FrameLook<'a> = (Option<usize>, Option<&'a str>, bool, Option<(Option<&'a str>, u32)>, Option<u64>);
+
+impl Look<'_> {
+    fn of<'a>(group: &Group, frames: &'a [Frame], end: StackEnd) -> Look<'a> {
+        Look { kind: (group.origin, group.inherited, end), frames }
+    }
+
+    /// Each frame: its module, function, and line, or its offset where no line is known.
+    fn frames(&self) -> impl Iterator<Item = FrameLook<'_>> {
+        self.frames.iter().map(|frame| {
+            let line = frame.line.map(|line| (frame.file.as_deref(), line));
+            let offset = if line.is_none() { Some(frame.offset) } else { None };
+            (frame.module, frame.function.as_deref(), frame.inlined, line, offset)
+        })
+    }
+
+    fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.kind.hash(&mut hasher);
+        self.frames().for_each(|frame| frame.hash(&mut hasher));
+        hasher.finish()
+    }
+
+    fn is_same(&self, other: &Look) -> bool {
+        self.kind == other.kind && self.frames().eq(other.frames())
+    }
+}
+
+/// The entry that looks like this, or the place of the next one. Looks are known by their hashes: themselves they would take as much
+/// memory as the entries.
+fn place_of(look: &Look, entries: &[StackEntry], places: &mut HashMap<u64, usize>) -> usize {
+    let mut hash = look.hash();
+    loop {
+        let place = *places.entry(hash).or_insert(entries.len());
+        let known = entries.get(place).map(|entry| Look::of(&entry.group, &entry.frames, entry.end));
+        if known.is_none_or(|known| known.is_same(look)) {
+            return place;
+        }
+        hash = hash.wrapping_add(1);
+    }
 }
 
 /// Adds how blocks are held, and the types that their classes tell.

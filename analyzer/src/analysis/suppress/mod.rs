@@ -37,6 +37,8 @@ impl Rule {
     fn matches(&self, group: &Group, frames: &[Frame], library: usize, modules: &[Module]) -> bool {
         match &self.reason {
             None => self.matcher.matches(group.origin, frames, modules),
+            // Most stacks begin in the program itself.
+            Some(_) if library == 0 => false,
             Some(_) => {
                 let grows = group.growth.is_some_and(|growth| growth.verdict.is_growth());
                 !grows && self.matcher.matches(group.origin, &frames[..library], modules)
