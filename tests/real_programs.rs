@@ -177,7 +177,7 @@ holds_for!(python3, ["/usr/bin/python3"], |folder| {
 });
 
 holds_for!(cc1plus, ["g++"], |folder| {
-    let input = inputs::preprocessed_cpp(folder);
+    let input = inputs::preprocessed_cpp(folder, inputs::CPP);
     let path = Program::new("g++").arg("-print-prog-name=cc1plus").run().succeeded().text();
     let compiler =
         Program::new(Path::new(path.trim())).args(["-fpreprocessed", "-quiet", "-std=c++17", "-O1"]);

@@ -7,7 +7,7 @@ fn a_million_stacks_are_told_apart() {
     let program = Program::new(Fixture::c("many_stacks.c").executable()).arg("20");
     let traced = program.traced().succeeded();
     // As text: as JSON with all their frames they would be gigabytes.
-    let report = ["report", "--no-symbols", "--module", "many_stacks", "--top", "1"];
+    let report = ["report", "--no-symbols", "--top", "1"];
     let report = Program::new(artefacts::analyzer()).args(report).arg(traced.file()).run().succeeded().text();
     assert!(report.contains("1,048,575 more stacks with 16.0 MiB not shown"), "{report}");
     assert!(report.contains("lost:  nothing"), "{report}");

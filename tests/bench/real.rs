@@ -87,7 +87,7 @@ fn git_log(folder: &Scratch, load: Load) -> Result<Program, String> {
 fn gdb(folder: &Scratch, load: Load) -> Result<Program, String> {
     need("gdb")?;
     need("g++")?;
-    let source = inputs::preprocessed_cpp(folder);
+    let source = inputs::preprocessed_cpp(folder, inputs::LARGE_CPP);
     let program = folder.join("debugged");
     Program::new("g++").args(["-g", "-std=c++17"]).arg(source).arg("-o").arg(&program).run().succeeded();
     let gdb = Program::new("gdb").args(["--nx", "--batch", "-ex", "maint set worker-threads 0"]);
@@ -108,7 +108,7 @@ fn python3_malloc(folder: &Scratch, load: Load) -> Result<Program, String> {
 /// The C++ compiler on a file with `<regex>`.
 pub fn cc1plus(folder: &Scratch, load: Load) -> Result<Program, String> {
     need("g++")?;
-    let input = inputs::preprocessed_cpp(folder);
+    let input = inputs::preprocessed_cpp(folder, inputs::LARGE_CPP);
     let path = Program::new("g++").arg("-print-prog-name=cc1plus").run().succeeded().text();
     let compiler = Program::new(Path::new(path.trim())).args(["-fpreprocessed", "-quiet", "-std=c++17"]);
     // Not -O1, on which heaptrack_interpret 1.4 ends with std::bad_alloc.

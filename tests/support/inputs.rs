@@ -109,8 +109,28 @@ print(len(text), sum(v[0] for v in json.loads(text).values()))
 print(sum(len(str(2 ** n)) for n in range(300)))
 "#;
 
-/// A C++ file that draws in large templates of the standard library.
-const CPP: &str = "\
+/// A C++ file that draws in templates of the standard library.
+pub const CPP: &str = "\
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+int main() {
+    std::map<std::string, int> counts;
+    for (std::string line, word; std::getline(std::cin, line);)
+        for (std::istringstream words(line); words >> word;)
+            counts[word]++;
+    std::vector<std::pair<std::string, int>> all(counts.begin(), counts.end());
+    std::stable_sort(all.begin(), all.end(), [](auto &one, auto &other) { return one.second > other.second; });
+    for (const auto &entry : all)
+        std::cout << entry.first << ' ' << entry.second << '\\n';
+}
+";
+
+/// One of the largest: memcheck takes a minute and a half over it, and heaptrack 1.4 gives up on its data.
+pub const LARGE_CPP: &str = "\
 #include <iostream>
 #include <map>
 #include <regex>
@@ -126,9 +146,9 @@ int main() {
 }
 ";
 
-/// The C++ file, preprocessed, in `folder`.
-pub fn preprocessed_cpp(folder: &Scratch) -> PathBuf {
-    let source = folder.write("input.cpp", CPP);
+/// A C++ file, preprocessed, in `folder`.
+pub fn preprocessed_cpp(folder: &Scratch, source: &str) -> PathBuf {
+    let source = folder.write("input.cpp", source);
     let result = folder.join("input.ii");
     Program::new("g++").args(["-std=c++17", "-E"]).arg(source).arg("-o").arg(&result).run().succeeded();
     result

@@ -247,7 +247,7 @@ impl Traced {
 
     /// All reports, in the order in which their processes started (a process id may have wrapped; start times do not).
     pub fn reports(&self) -> Vec<Report> {
-        let mut reports: Vec<Report> = self.files().iter().map(|file| Report::of(file)).collect();
+        let mut reports = Report::of_all(&self.files());
         reports.sort_by(|a, b| a.trace.started.total_cmp(&b.trace.started));
         reports
     }

@@ -2,8 +2,9 @@
 
 use crate::artefacts;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// One trace's report.
@@ -341,21 +342,33 @@ impl Report {
 
     /// Like [`Report::of`], with further options of leak-analyze.
     pub fn with(trace: &Path, options: &[&str]) -> Report {
+        Report::parse(&Report::json(&[trace.to_owned()], options))
+    }
+
+    /// Those of several traces, in their order, by one command: each would look for the same names anew.
+    pub fn of_all(traces: &[PathBuf]) -> Vec<Report> {
+        match traces {
+            [] => Vec::new(),
+            [trace] => vec![Report::of(trace)],
+            _ => parse(&Report::json(traces, &[])),
+        }
+    }
+
+    fn json(traces: &[PathBuf], options: &[&str]) -> Vec<u8> {
         let run = Command::new(artefacts::analyzer())
             .arg("report")
             .args(["--format", "json"])
             .args(options)
-            .arg(trace)
+            .args(traces)
             .output()
             .expect("leak-analyze can be run");
         assert!(
             run.status.success(),
-            "leak-analyze report {}: {}\n{}",
-            trace.display(),
+            "leak-analyze report {traces:?}: {}\n{}",
             run.status,
             String::from_utf8_lossy(&run.stderr)
         );
-        Report::parse(&run.stdout)
+        run.stdout
     }
 
     /// The report that somebody has written as JSON.
@@ -364,8 +377,7 @@ impl Report {
     ///
     /// If it is none.
     pub fn parse(json: &[u8]) -> Report {
-        serde_json::from_slice(json)
-            .unwrap_or_else(|error| panic!("the JSON is not INTERFACE.md's: {error}\n{}", head(json)))
+        parse(json)
     }
 
     /// All warnings, one on each line.
@@ -428,6 +440,11 @@ impl Frame {
             (file, line) => format!("{function} {file}:{}", line.unwrap_or(0)),
         }
     }
+}
+
+fn parse<T: DeserializeOwned>(json: &[u8]) -> T {
+    serde_json::from_slice(json)
+        .unwrap_or_else(|error| panic!("the JSON is not INTERFACE.md's: {error}\n{}", head(json)))
 }
 
 fn head(bytes: &[u8]) -> String {
