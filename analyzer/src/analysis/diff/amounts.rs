@@ -1,11 +1,11 @@
 //! The numbers that are compared.
 
-use super::super::filter::Wanted;
-use super::super::growth::Rate;
-use super::super::interval::{Bounds, Interval};
-use super::super::select::StackEntry;
-use super::super::usage::Usage;
-use super::super::value::Value;
+use crate::analysis::filter::Wanted;
+use crate::analysis::growth::Rate;
+use crate::analysis::interval::{Bounds, Interval};
+use crate::analysis::select::StackEntry;
+use crate::analysis::usage::Usage;
+use crate::analysis::value::Value;
 use crate::trace::{Amount, Estimate, KindCounts};
 
 /// The numbers of a stack, or of all, on one side.

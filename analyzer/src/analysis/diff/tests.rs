@@ -1,8 +1,8 @@
 //! Which differences are changes.
 
-use super::super::growth::Rate;
-use super::super::usage::Usage;
 use super::*;
+use crate::analysis::growth::Rate;
+use crate::analysis::usage::Usage;
 use crate::trace::Estimate;
 
 fn exact(number: u64) -> Estimate {
